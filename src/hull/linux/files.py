@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Files on the host's own file systems, written so that a crash leaves the old one or the new one."""
+
+import json
+import os
+from pathlib import Path
+
+from hull.errors import Corrupt, HostError
+from hull.wire import Json
+
+
+def write_file(path: Path, data: str | bytes, mode: int = 0o600, *, durable: bool = True) -> None:
+    """Replace `path` as a whole. `durable` waits until a power loss cannot undo it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    raw = data.encode() if isinstance(data, str) else data
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        try:
+            with open(fd, "wb", closefd=False) as file:
+                file.write(raw)
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+        if durable:
+            sync_directory(path.parent)
+    except OSError as exc:
+        temporary.unlink(missing_ok=True)
+        raise HostError(f"cannot write {path}: {exc.strerror}") from exc
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory survive a power loss."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_json(path: Path, value: Json, *, durable: bool = True) -> None:
+    write_file(path, json.dumps(value, indent=2) + "\n", durable=durable)
+
+
+def read_json(path: Path) -> Json:
+    """Raises FileNotFoundError, or Corrupt if the file is not JSON."""
+    text = path.read_text()
+    try:
+        value: Json = json.loads(text)
+    except ValueError as exc:
+        raise Corrupt(f"{path} is not JSON: {exc}", hint="restore it from a backup") from exc
+    return value
