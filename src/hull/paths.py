@@ -83,5 +83,10 @@ class Paths:
         return self.run / "zones" / uuid
 
     @property
+    def boots(self) -> Path:
+        """One JSON file for each zone that is up."""
+        return self.run / "boots"
+
+    @property
     def locks(self) -> Path:
         return self.run / "locks"

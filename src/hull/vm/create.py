@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MPL-2.0
+"""vmadm create: from a payload to a running zone.
+
+Read `create` and `install` as the table of contents. Nothing on the host changes
+before `claim`; from there on each step registers its undo, and a crash leaves a zone in state
+`incomplete`, which start-up destroys.
+"""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from hull.errors import Error, HostError
+from hull.host.host import Host, Progress, no_progress
+from hull.image import store
+from hull.linux import inroot
+from hull.model.payload import decode_create
+from hull.model.units import GIB
+from hull.model.vm import VM
+from hull.vm import network
+from hull.vm.announce import announce, operation
+from hull.vm.check import check_create
+from hull.vm.complete import complete
+from hull.vm.start import boot
+from hull.vm.stop import halt
+from hull.wire import JsonObject
+from hull.zone.index import INSTALLED, Zone
+
+# An image that has this directory takes part in provisioning: its init renames the marker when the
+# first boot is done (docs/image-format.md). Other images are done as soon as their init runs.
+PROVISIONING_DIRECTORY = "/var/svc"
+PROVISIONING = "/var/svc/provisioning"
+PROVISION_SUCCESS = "/var/svc/provision_success"
+
+
+def create(payload: JsonObject, host: Host, progress: Progress = no_progress) -> JsonObject:
+    """Make the zone that `payload` describes and boot it; returns its uuid.
+
+    Raises InvalidPayload with every problem, and then nothing has changed; HostError if a step
+    failed, and then everything is undone. A zone that boots but does not finish its provisioning
+    in time stays, in state `failed`, so that its owner can look why.
+    """
+    vm = complete(decode_create(payload))
+    with operation(vm.uuid, host):
+        with ExitStack() as undo:
+            zone = install(vm, host, undo)
+            progress({"uuid": vm.uuid, "step": "installed"})
+            if vm.autoboot:
+                announce(vm.uuid, host)
+                boot(zone, host)
+            undo.pop_all()
+        if vm.autoboot and zone.provisioning and not vm.nowait:
+            wait_provisioned(vm, host)
+    return {"uuid": vm.uuid}
+
+
+def install(vm: VM, host: Host, undo: ExitStack) -> Zone:
+    """Everything but booting it: the zone's record, addresses, dataset and first files."""
+    with host.lock_allocations():
+        check_create(vm, host)
+        claim(vm, host, undo)
+    root = create_dataset(vm, host, undo)
+    write_first_files(vm, host, root)
+    return mark_installed(vm, host, root)
+
+
+def claim(vm: VM, host: Host, undo: ExitStack) -> None:
+    """Take the uuid, MAC and IP addresses, in state incomplete."""
+    host.index.put(Zone(vm=vm))
+    undo.callback(host.index.remove, vm.uuid)
+    undo.callback(network.release_addresses, vm, host)
+    network.lease_addresses(vm, host)
+
+
+def create_dataset(vm: VM, host: Host, undo: ExitStack) -> Path:
+    """Clone the image; returns the zone's root."""
+    dataset = host.dataset(vm.uuid)
+    made = host.pool.clone(store.origin(host.paths, vm.image_uuid), dataset, quota=vm.quota * GIB)
+    undo.callback(host.pool.destroy, dataset, recursive=True)
+    if vm.zfs_root_compression:
+        host.pool.set(dataset, compression=vm.zfs_root_compression)
+    return Path(made.mountpoint) / "root"
+
+
+def write_first_files(vm: VM, host: Host, root: Path) -> None:
+    """Names and resolvers: the zone's owner may change them from now on."""
+    inroot.write_file(root, "/etc/hostname", f"{vm.hostname or vm.uuid}\n".encode())
+    inroot.write_file(root, "/etc/hosts", network.hosts_file(vm, host).encode())
+    network.write_resolvers(vm, host, root)
+    if inroot.exists(root, PROVISIONING_DIRECTORY):
+        inroot.write_file(root, PROVISIONING, b"")
+
+
+def mark_installed(vm: VM, host: Host, root: Path) -> Zone:
+    provisioning = inroot.exists(root, PROVISIONING)
+    return host.index.change(vm.uuid, zone_state=INSTALLED, provisioning=provisioning)
+
+
+def wait_provisioned(vm: VM, host: Host) -> None:
+    """Wait until the zone says that its first boot is done; mark it failed if it does not."""
+    root = host.paths.zones / vm.uuid / "root"
+    deadline = time.monotonic() + (vm.mdata_exec_timeout or float("inf"))
+    pause = 0.002
+    while not inroot.exists(root, PROVISION_SUCCESS):
+        try:
+            reason = _why_failed(vm, host, deadline)
+        except Error as exc:
+            reason = exc.message
+        if reason:
+            host.index.change(vm.uuid, provisioning=False, failed=reason)
+            halt(vm.uuid, host)
+            raise HostError(
+                f"VM {vm.uuid} was created but failed to provision: {reason}",
+                hint=f"look at /zones/{vm.uuid}/logs, then `vmadm delete {vm.uuid}`",
+            )
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
+    host.index.change(vm.uuid, provisioning=False)
+    announce(vm.uuid, host)
+
+
+def _why_failed(vm: VM, host: Host, deadline: float) -> str:
+    if not host.runtime.pid(vm.uuid):
+        return "its init ended before provisioning was done"
+    if time.monotonic() > deadline:
+        return f"not done within mdata_exec_timeout ({vm.mdata_exec_timeout} s)"
+    return ""

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What hulld does when it starts: make the host agree with its records, after whatever ended it."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from hull.errors import Error
+from hull.host.host import Host
+from hull.vm.delete import destroy
+from hull.vm.start import IDS_PER_ZONE, boot, metadata_socket
+from hull.vm.stop import ended, halt, shut_down
+from hull.zone import boots
+from hull.zone.index import INCOMPLETE
+
+log = logging.getLogger("hull.recover")
+
+
+def recover(host: Host) -> None:
+    """Finish what a crash left half done; zones that run are taken over as they are."""
+    for zone in host.index.all():
+        if zone.zone_state == INCOMPLETE:
+            log.warning("VM %s was incomplete: destroyed", zone.uuid)
+            destroy(zone.uuid, host)
+    for entry in host.boots.all():
+        take_over(entry, host)
+    remove_strays(host)
+
+
+def take_over(entry: boots.Boot, host: Host) -> None:
+    """Attend a running zone again; clear up one that ended, or was half up, meanwhile."""
+    if host.index.find(entry.uuid) is None or entry.state == boots.READY:
+        halt(entry.uuid, host)
+    elif host.runtime.pid(entry.uuid) != entry.pid:
+        log.warning("VM %s ended while hulld was away", entry.uuid)
+        ended(entry.uuid, entry.pid, host)
+    else:
+        id_base = host.id_base + entry.zoneid * IDS_PER_ZONE
+        host.attendant.attend(entry.uuid, entry.pid, metadata_socket(entry.uuid, host), id_base)
+
+
+def remove_strays(host: Host) -> None:
+    """Processes and links that no zone that is up owns."""
+    up = {entry.uuid: entry for entry in host.boots.all()}
+    for uuid in host.runtime.zones():
+        if uuid not in up:
+            log.warning("stray zone %s: removed", uuid)
+            host.runtime.delete(uuid)
+    owned = {link for entry in up.values() for link in entry.links}
+    for link in host.datalinks.links():
+        if link.name not in owned:
+            log.warning("stray link %s: removed", link.name)
+            host.datalinks.delete_vnic(link.name)
+
+
+def autoboot(host: Host) -> None:
+    """Start every VM that wants to be up."""
+    for zone in host.index.all():
+        if zone.vm.autoboot and not zone.failed and host.boots.find(zone.uuid) is None:
+            try:
+                with host.lock_zone(zone.uuid):
+                    boot(host.index.get(zone.uuid), host)
+            except Error as exc:
+                log.error("VM %s did not boot: %s", zone.uuid, exc)
+
+
+def shut_down_all(host: Host) -> None:
+    """End every zone for the host's own shutdown; autoboot stays as it is."""
+
+    def one(entry: boots.Boot) -> None:
+        with suppress(Error), host.lock_zone(entry.uuid):
+            if host.boots.find(entry.uuid):
+                shut_down(entry.uuid, host)
+
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        list(pool.map(one, host.boots.all()))

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MPL-2.0
+"""vmadm start: from an installed zone to a running one."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from hull.brand.brand import ZoneConfig
+from hull.brand.table import BRANDS
+from hull.errors import InvalidState
+from hull.host.host import Host
+from hull.model.units import MIB
+from hull.model.vm import VM
+from hull.net.datalink import Vnic
+from hull.vm import network
+from hull.vm.announce import announce, operation
+from hull.vm.complete import timestamp
+from hull.vm.view import state
+from hull.wire import JsonObject
+from hull.zone import boots
+from hull.zone.index import INSTALLED, Zone
+from hull.zone.runtime import Limits, ZoneSpec
+
+IDS_PER_ZONE = 65536
+
+
+def start(uuid: str, host: Host) -> JsonObject:
+    """Boot a stopped VM, and from now on at each start of the host.
+
+    Starting what runs already is not an error: the result then says so.
+    """
+    with operation(uuid, host):
+        zone = host.index.get(uuid)
+        if host.boots.find(uuid):
+            return {"uuid": uuid, "already": True, "state": state(zone, host)}
+        require_stopped(zone, host)
+        boot(zone, host)
+        host.index.change(uuid, vm=replace(zone.vm, autoboot=True))
+    return {"uuid": uuid, "already": False, "state": "running"}
+
+
+def require_stopped(zone: Zone, host: Host) -> None:
+    now = state(zone, host)
+    if zone.zone_state != INSTALLED or now not in ("stopped", "provisioning"):
+        raise InvalidState(f'Cannot start vm from state "{now}", must be "stopped".')
+
+
+def boot(zone: Zone, host: Host) -> None:
+    """Bring an installed zone up: platform, links, metadata, then its init. All or nothing."""
+    vm = zone.vm
+    root = host.paths.zones / vm.uuid / "root"
+    if vm.maintain_resolvers:
+        network.write_resolvers(vm, host, root)
+    with ExitStack() as undo:
+        claimed = host.boots.claim(vm.uuid)
+        undo.callback(host.boots.remove, vm.uuid)
+        spec = zone_spec(vm, claimed.zoneid, root, host)
+        undo.callback(host.runtime.delete, vm.uuid)
+        pid = host.runtime.create(spec)
+        vnics = [network.vnic(nic, claimed.zoneid, n, host) for n, nic in enumerate(vm.nics)]
+        host.boots.change(vm.uuid, pid=pid, links=tuple(vnic.link for vnic in vnics))
+        create_vnics(vnics, pid, host, undo)
+        undo.callback(host.attendant.leave, vm.uuid)
+        host.attendant.attend(vm.uuid, pid, metadata_socket(vm.uuid, host), spec.id_base)
+        host.runtime.start(vm.uuid)
+        host.boots.change(vm.uuid, state=boots.RUNNING, timestamp=timestamp())
+        undo.pop_all()
+    announce(vm.uuid, host)
+
+
+def create_vnics(vnics: list[Vnic], pid: int, host: Host, undo: ExitStack) -> None:
+    """Links, addresses and protection, before the zone's first process runs."""
+    for vnic in vnics:
+        host.datalinks.create_vnic(vnic, f"/proc/{pid}/ns/net")
+        undo.callback(host.datalinks.delete_vnic, vnic.link)
+
+
+def zone_spec(vm: VM, zoneid: int, root: Path, host: Host) -> ZoneSpec:
+    """The zone as data: what its brand makes of the VM."""
+    brand = BRANDS[vm.brand]
+    id_base = host.id_base + zoneid * IDS_PER_ZONE
+    config = ZoneConfig(
+        uuid=vm.uuid,
+        id_base=id_base,
+        hostname=vm.hostname or vm.uuid,
+        init=vm.init_name,
+        tmpfs=(vm.tmpfs or 0) * MIB,
+        metadata=metadata_socket(vm.uuid, host).parent,
+        native=host.native,
+    )
+    return ZoneSpec(
+        uuid=vm.uuid,
+        zoneid=zoneid,
+        root=root,
+        id_base=id_base,
+        bundle=brand.bundle(config),
+        limits=limits(vm),
+        systemd=brand.systemd,
+        console_log=host.paths.zones / vm.uuid / "logs/console.log",
+    )
+
+
+def limits(vm: VM) -> Limits:
+    """SmartOS's max_swap counts memory and swap together; the kernel's swap is on top."""
+    return Limits(
+        memory=vm.max_physical_memory * MIB,
+        swap=max(0, vm.max_swap - vm.max_physical_memory) * MIB,
+        processes=vm.max_lwps,
+        cpu_shares=vm.cpu_shares,
+        cpu_cap=vm.cpu_cap or 0,
+    )
+
+
+def metadata_socket(uuid: str, host: Host) -> Path:
+    """In a directory of its own, which the zone sees at /.zonecontrol."""
+    return host.paths.run / "metadata" / uuid / "metadata.sock"

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MPL-2.0
+"""vmadm stop: the end of a zone's run, asked for or not."""
+
+import signal
+import time
+from dataclasses import replace
+
+from hull.brand.brand import exit_meaning
+from hull.brand.table import BRANDS
+from hull.errors import InvalidState
+from hull.host.host import Host
+from hull.vm.announce import announce, operation
+from hull.vm.complete import timestamp
+from hull.vm.start import boot
+from hull.vm.view import state
+from hull.wire import JsonObject
+from hull.zone import boots
+from hull.zone.runtime import ExitStatus
+
+SHUTDOWN_SECONDS = 60.0  # what an OS zone gets to shut down in, as on SmartOS
+KILL_SECONDS = 10.0
+# An init that dies sooner than this after its start is not started again: it would only loop.
+RESTART_AFTER_SECONDS = 10.0
+
+
+def stop(uuid: str, host: Host, *, force: bool = False) -> JsonObject:
+    """Shut a VM down (`force`: kill it), and leave it down at the host's next start.
+
+    Stopping what does not run is not an error: the result then says so.
+    """
+    with operation(uuid, host):
+        zone = host.index.get(uuid)
+        if not host.boots.find(uuid):
+            return {"uuid": uuid, "already": True, "state": state(zone, host)}
+        shut_down(uuid, host, force=force)
+        host.index.change(uuid, vm=replace(zone.vm, autoboot=False))
+    return {"uuid": uuid, "already": False, "state": "stopped"}
+
+
+def reboot(uuid: str, host: Host, *, force: bool = False) -> JsonObject:
+    """Shut a running VM down and boot it again, with its configuration of now."""
+    with operation(uuid, host):
+        zone = host.index.get(uuid)
+        if not host.boots.find(uuid):
+            raise InvalidState(
+                f'Cannot reboot vm from state "{state(zone, host)}", must be "running"'
+            )
+        shut_down(uuid, host, force=force)
+        boot(host.index.get(uuid), host)
+    return {"uuid": uuid}
+
+
+def shut_down(uuid: str, host: Host, *, force: bool = False) -> None:
+    """End a zone that is up: ask its init, wait, and kill what does not listen."""
+    if not force:
+        host.boots.change(uuid, state=boots.SHUTTING_DOWN)
+        announce(uuid, host)
+        host.runtime.kill(uuid, BRANDS[host.index.get(uuid).vm.brand].stop_signal)
+        host.runtime.wait_exit(uuid, SHUTDOWN_SECONDS)
+    halt(uuid, host)
+
+
+def halt(uuid: str, host: Host) -> None:
+    """End a zone at once and take down all that its boot built. Repeating it changes nothing."""
+    boot_entry = host.boots.find(uuid)
+    if boot_entry is None:
+        return
+    host.attendant.leave(uuid)
+    status = _end_of_init(uuid, host)
+    host.runtime.delete(uuid)
+    for link in boot_entry.links:
+        host.datalinks.delete_vnic(link)
+    host.boots.remove(uuid)
+    if host.index.find(uuid):
+        host.index.change(
+            uuid, exit_status=status.code, exit_timestamp=timestamp(status.when), provisioning=False
+        )
+
+
+def _end_of_init(uuid: str, host: Host) -> ExitStatus:
+    status = host.runtime.wait_exit(uuid, 0)
+    if status is None:
+        host.runtime.kill(uuid, signal.SIGKILL)
+        status = host.runtime.wait_exit(uuid, KILL_SECONDS)
+    return status or ExitStatus(code=-signal.SIGKILL, when=time.time())
+
+
+def ended(uuid: str, pid: int, host: Host) -> None:
+    """A zone's init has ended by itself: clear up, and boot again where that is what it meant."""
+    with operation(uuid, host):
+        entry = host.boots.find(uuid)
+        if entry is None or entry.pid != pid:
+            return  # somebody stopped it meanwhile
+        status = host.runtime.wait_exit(uuid, KILL_SECONDS)
+        halt(uuid, host)
+        zone = host.index.get(uuid)
+        if status is not None and _boots_again(zone.vm.restart_init, status, entry.timestamp):
+            boot(zone, host)
+
+
+def _boots_again(restart_init: bool | None, status: ExitStatus, since: str) -> bool:  # noqa: FBT001  # a VM property
+    match exit_meaning(status):
+        case "reboot":
+            return True
+        case "halt":
+            return False
+        case _:
+            lived = timestamp(status.when - RESTART_AFTER_SECONDS) > since
+            return restart_init is not False and lived

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MPL-2.0
+"""vmadm update: change a VM; what can be live is live at once, the rest at its next boot."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+
+from hull.host.host import Host
+from hull.model.payload import decode_update
+from hull.model.units import GIB
+from hull.model.vm import VM
+from hull.vm import network
+from hull.vm.announce import operation
+from hull.vm.check import check_update
+from hull.vm.complete import complete_nics
+from hull.vm.start import limits
+from hull.wire import JsonObject
+
+
+def update(uuid: str, payload: JsonObject, host: Host) -> JsonObject:
+    """Raises InvalidPayload with every problem, and then nothing has changed."""
+    with operation(uuid, host):
+        old = host.index.get(uuid).vm
+        new = decode_update(payload, old)
+        new = replace(new, nics=complete_nics(new.nics))
+        with ExitStack() as undo:
+            apply(old, new, host, undo)
+            host.index.change(uuid, vm=new)
+            undo.pop_all()
+        network.keep_leases(new, host)
+    return {"uuid": uuid}
+
+
+def apply(old: VM, new: VM, host: Host, undo: ExitStack) -> None:
+    """Make the host follow; each step can be taken back."""
+    with host.lock_allocations():
+        check_update(new, host)
+        network.lease_addresses(new, host)
+    undo.callback(network.keep_leases, old, host)
+    if new.quota != old.quota:
+        host.pool.set(host.dataset(new.uuid), quota=new.quota * GIB)
+        undo.callback(host.pool.set, host.dataset(new.uuid), quota=old.quota * GIB)
+    if new.zfs_root_compression != old.zfs_root_compression:
+        host.pool.set(host.dataset(new.uuid), compression=new.zfs_root_compression or "off")
+    if host.boots.find(new.uuid):
+        if limits(new) != limits(old):
+            host.runtime.set_limits(new.uuid, limits(new))
+            undo.callback(host.runtime.set_limits, new.uuid, limits(old))
+        if new.maintain_resolvers and new.resolvers != old.resolvers:
+            network.write_resolvers(new, host, host.paths.zones / new.uuid / "root")

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The zones that are up: id, init and links of each, in /run, so that hulld can die and return.
+
+A zone has an entry from before its first link or process exists until after the last is gone.
+"""
+
+import threading
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from hull.errors import Corrupt, HostError
+from hull.linux import files
+
+MAX_ZONEID = 2047  # id ranges of 65536 that one host claims, see daemon.compose
+
+READY = "ready"  # platform built, init not started
+RUNNING = "running"
+SHUTTING_DOWN = "shutting_down"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boot:
+    uuid: str
+    zoneid: int
+    state: str = READY
+    pid: int = 0
+    timestamp: str = ""  # ISO 8601
+    links: tuple[str, ...] = ()
+
+
+class Boots:
+    """Entries by uuid, each a small file."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._guard = threading.Lock()
+        self._boots: dict[str, Boot] = {}
+        for path in directory.glob("*.json"):
+            boot = _read(path)
+            if boot is not None:
+                self._boots[boot.uuid] = boot
+
+    def find(self, uuid: str) -> Boot | None:
+        return self._boots.get(uuid)
+
+    def all(self) -> list[Boot]:
+        with self._guard:
+            return list(self._boots.values())
+
+    def claim(self, uuid: str) -> Boot:
+        """Give a zone the smallest free zone id."""
+        with self._guard:
+            used = {boot.zoneid for boot in self._boots.values()}
+            zoneid = next((n for n in range(1, MAX_ZONEID + 1) if n not in used), 0)
+            if not zoneid:
+                raise HostError(
+                    f"all {MAX_ZONEID} zone ids are in use", hint="stop a zone and try again"
+                )
+            return self._put(Boot(uuid=uuid, zoneid=zoneid))
+
+    def change(self, uuid: str, **fields: object) -> Boot:
+        with self._guard:
+            return self._put(replace(self._boots[uuid], **fields))  # type: ignore[arg-type]  # replace() checks the names
+
+    def remove(self, uuid: str) -> None:
+        with self._guard:
+            (self._directory / f"{uuid}.json").unlink(missing_ok=True)
+            self._boots.pop(uuid, None)
+
+    def _put(self, boot: Boot) -> Boot:
+        path = self._directory / f"{boot.uuid}.json"
+        files.write_json(path, asdict(boot), durable=False)  # /run does not outlive a crash anyway
+        self._boots[boot.uuid] = boot
+        return boot
+
+
+def _read(path: Path) -> Boot | None:
+    try:
+        match files.read_json(path):
+            case {"uuid": str(uuid), "zoneid": int(zoneid), "links": list(links), **rest}:
+                pid = rest.get("pid")
+                return Boot(
+                    uuid=uuid,
+                    zoneid=zoneid,
+                    state=str(rest.get("state")),
+                    pid=pid if isinstance(pid, int) else 0,
+                    timestamp=str(rest.get("timestamp") or ""),
+                    links=tuple(str(link) for link in links),
+                )
+    except Corrupt:
+        pass
+    return None

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The zones of this host: one JSON record each in /etc/zones, the whole of Hull's durable state.
+
+hulld is the only writer while it is up, so it keeps what it read; a record is replaced as a whole
+and is on disk before anything relies on it.
+"""
+
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hull.errors import Corrupt, NotFound
+from hull.linux import files
+from hull.model.payload import vm_from_record, vm_to_record
+from hull.model.vm import VM
+from hull.wire import Json, JsonObject
+
+# What a record's `zone_state` may be. The states of a zone that is up are the runtime's to tell.
+CONFIGURED = "configured"  # no datasets yet, or no longer
+INCOMPLETE = "incomplete"  # being made or unmade: start-up destroys what it finds so
+INSTALLED = "installed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zone:
+    """A zone's record."""
+
+    vm: VM
+    zone_state: str = INCOMPLETE
+    provisioning: bool = False  # its first boot is not done yet
+    failed: str = ""  # why provisioning failed; state is then `failed`
+    exit_status: int | None = None
+    exit_timestamp: str = ""
+
+    @property
+    def uuid(self) -> str:
+        return self.vm.uuid
+
+
+def zone_to_json(zone: Zone) -> JsonObject:
+    return {
+        "vm": vm_to_record(zone.vm),
+        "zone_state": zone.zone_state,
+        "provisioning": zone.provisioning,
+        "failed": zone.failed,
+        "exit_status": zone.exit_status,
+        "exit_timestamp": zone.exit_timestamp,
+    }
+
+
+def zone_from_json(data: Json) -> Zone:
+    """Raises Corrupt if the record is not one of ours."""
+    try:
+        match data:
+            case {"vm": dict(vm), "zone_state": str(zone_state), **rest}:
+                status = rest.get("exit_status")
+                return Zone(
+                    vm=vm_from_record(vm),
+                    zone_state=zone_state,
+                    provisioning=rest.get("provisioning") is True,
+                    failed=str(rest.get("failed") or ""),
+                    exit_status=status if isinstance(status, int) else None,
+                    exit_timestamp=str(rest.get("exit_timestamp") or ""),
+                )
+    except (KeyError, TypeError, ValueError) as exc:
+        raise Corrupt(f"not a zone record: {exc}") from exc
+    raise Corrupt("not a zone record", hint="restore it from a backup")
+
+
+class Index:
+    """All zone records of a host, by uuid."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._guard = threading.Lock()
+        self._zones: dict[str, Zone] = {}
+        self.corrupt: dict[str, str] = {}  # file name -> what is wrong with it
+        for path in sorted(directory.glob("*.json")):
+            try:
+                zone = zone_from_json(files.read_json(path))
+                self._zones[zone.uuid] = zone
+            except Corrupt as exc:
+                self.corrupt[path.name] = exc.message
+
+    def get(self, uuid: str) -> Zone:
+        zone = self._zones.get(uuid)
+        if zone is None:
+            raise NotFound(f"VM {uuid} not found", hint="`vmadm list` shows the VMs of this host")
+        return zone
+
+    def find(self, uuid: str) -> Zone | None:
+        return self._zones.get(uuid)
+
+    def all(self) -> list[Zone]:
+        with self._guard:
+            return list(self._zones.values())
+
+    def put(self, zone: Zone) -> Zone:
+        """Write a record; it is on disk when this returns."""
+        with self._guard:
+            files.write_json(self._path(zone.uuid), zone_to_json(zone))
+            self._zones[zone.uuid] = zone
+        return zone
+
+    def change(self, uuid: str, **fields: object) -> Zone:
+        """Replace some fields of a record."""
+        return self.put(replace(self.get(uuid), **fields))  # type: ignore[arg-type]  # replace() checks the names
+
+    def remove(self, uuid: str) -> None:
+        with self._guard:
+            self._path(uuid).unlink(missing_ok=True)
+            files.sync_directory(self._directory)
+            self._zones.pop(uuid, None)
+
+    def _path(self, uuid: str) -> Path:
+        return self._directory / f"{uuid}.json"
