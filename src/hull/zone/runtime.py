@@ -17,7 +17,7 @@ class Limits:
     """Resource controls, in the kernel's units. 0: no limit."""
 
     memory: int = 0  # bytes
-    swap: int = 0  # bytes of swap on top of memory
+    swap: int = 0  # bytes of swap on top of memory; 0 is none at all if memory is limited
     processes: int = 0  # tasks
     cpu_shares: int = 100  # SmartOS's: relative, 100 is one share
     cpu_cap: int = 0  # per cent of one CPU
@@ -32,6 +32,7 @@ class ZoneSpec:
     root: Path  # the zone's root on the host; file owners in it are not shifted
     id_base: int  # first host uid and gid of the zone's range of 65536
     bundle: dict[str, Json]  # OCI config.json, but for root.path, which the driver fills in
+    console_log: Path  # what init writes to the console; bounded; its directory exists
     limits: Limits = field(default_factory=Limits)
     systemd: bool = False  # init wants a writable cgroup2 tree
 

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: MPL-2.0
+"""A zone's cgroups: on cgroup v2, on the v1 hierarchies, and where a host has both.
+
+    v1  /sys/fs/cgroup/CONTROLLER/hull-HOST/UUID    limits; owned by the host's root
+    v2  /sys/fs/cgroup/hull-HOST/UUID               limits, where v2 has the controller
+        /sys/fs/cgroup/hull-HOST/UUID/zone          the zone's processes; a systemd zone owns it
+
+A zone is put into every hierarchy: its cgroup namespace begins there, and it sees nothing above.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hull.errors import HostError, KernelError, Timeout
+
+CPU_PERIOD = 100_000  # microseconds
+# What a zone may open; mknod is not among it. The first wall is that its mounts have no devices.
+DEVICES = (
+    "c 1:3 rw",  # null
+    "c 1:5 rw",  # zero
+    "c 1:7 rw",  # full
+    "c 1:8 rw",  # random
+    "c 1:9 rw",  # urandom
+    "c 5:0 rw",  # tty
+    "c 5:1 rw",  # console
+    "c 5:2 rw",  # ptmx
+    "c 136:* rw",  # pts
+)
+# A zone with systemd makes cgroups of its own: bounded, as they are kernel memory.
+MAX_DEPTH, MAX_DESCENDANTS = 16, 1024
+V2_CONTROLLERS = ("cpu", "memory", "pids")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which hierarchies this host has, and where."""
+
+    v1: dict[str, Path] = field(default_factory=dict)  # controller or name=X -> mount point
+    unified: Path | None = None
+    controllers: frozenset[str] = frozenset()  # of v2
+
+    @property
+    def hybrid(self) -> bool:
+        return self.unified is not None and bool(self.v1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Values:
+    """Limits in the kernel's units; None lifts one."""
+
+    memory: int | None = None  # bytes
+    swap: int | None = None  # bytes on top of memory
+    processes: int | None = None
+    cpu_shares: int = 100  # of 100
+    cpu_cap: int | None = None  # per cent of one CPU
+
+
+def parse_mountinfo(text: str) -> Layout:
+    """The cgroup hierarchies in /proc/self/mountinfo."""
+    v1: dict[str, Path] = {}
+    unified: Path | None = None
+    for line in text.splitlines():
+        mount, _, rest = line.partition(" - ")
+        kind, _, options = rest.split(" ", 2)
+        point = Path(mount.split(" ")[4])
+        if kind == "cgroup2" and unified is None:
+            unified = point
+        elif kind == "cgroup":
+            for name in options.split(","):
+                if name not in ("rw", "ro", "xattr", "noprefix", "clone_children"):
+                    v1.setdefault(name, point)
+    return Layout(v1, unified)
+
+
+def host_layout() -> Layout:
+    """The hierarchies of this host. HostError if it has none."""
+    found = parse_mountinfo(Path("/proc/self/mountinfo").read_text())
+    if found.unified is None:
+        if not found.v1:
+            raise HostError(
+                "no cgroup hierarchy is mounted", hint="mount cgroup2 on /sys/fs/cgroup"
+            )
+        return found
+    controllers = (found.unified / "cgroup.controllers").read_text().split()
+    return Layout(found.v1, found.unified, frozenset(controllers))
+
+
+def limit_writes(group: "Group", values: Values) -> Iterator[tuple[Path, str]]:
+    """The files to write, in order, to give a group its limits. Pure."""
+    v1, v2 = group.v1_directory, group.v2_directory
+    if memory := v1("memory"):
+        # Memory may never exceed memory+swap, so the latter steps aside first.
+        swap_file = memory / "memory.memsw.limit_in_bytes"
+        yield swap_file, "-1"
+        yield memory / "memory.limit_in_bytes", _or(values.memory, "-1")
+        if values.memory is not None and values.swap is not None:
+            yield swap_file, str(values.memory + values.swap)
+    elif memory := v2("memory"):
+        yield memory / "memory.max", _or(values.memory, "max")
+        yield memory / "memory.swap.max", _or(values.swap, "max")
+    if pids := v1("pids") or v2("pids"):
+        yield pids / "pids.max", _or(values.processes, "max")
+    quota = None if values.cpu_cap is None else values.cpu_cap * CPU_PERIOD // 100
+    if cpu := v1("cpu"):
+        shares = min(max(values.cpu_shares * 1024 // 100, 2), 262_144)
+        yield cpu / "cpu.shares", str(shares)
+        yield cpu / "cpu.cfs_quota_us", _or(quota, "-1")
+    elif cpu := v2("cpu"):
+        yield cpu / "cpu.weight", str(min(max(values.cpu_shares, 1), 10_000))
+        yield cpu / "cpu.max", f"{_or(quota, 'max')} {CPU_PERIOD}"
+
+
+def _or(value: int | None, otherwise: str) -> str:
+    return otherwise if value is None else str(value)
+
+
+class Group:
+    """The cgroups of one zone, in all hierarchies."""
+
+    def __init__(self, layout: Layout, parent: str, name: str) -> None:
+        self.layout = layout
+        self.parent = parent
+        self.name = name
+
+    def v1_directory(self, controller: str) -> Path | None:
+        top = self.layout.v1.get(controller)
+        return top / self.parent / self.name if top else None
+
+    def v2_directory(self, controller: str = "") -> Path | None:
+        top = self.layout.unified
+        if top is None or (controller and controller not in self.layout.controllers):
+            return None
+        return top / self.parent / self.name
+
+    def tops(self) -> list[Path]:
+        """The mount points, v2 last, each once (controllers may share one)."""
+        unified = [self.layout.unified] if self.layout.unified else []
+        return [*dict.fromkeys(self.layout.v1.values()), *unified]
+
+    def entrances(self) -> list[Path]:
+        """The directories whose cgroup.procs takes a process into the zone's cgroups."""
+        paths = [top / self.parent / self.name for top in self.tops()]
+        return [*paths[:-1], paths[-1] / "zone"] if self.layout.unified else paths
+
+    def create(self, values: Values, *, owner: int | None) -> None:
+        """Make the cgroups with their limits; with `owner`, a host id, the v2 part is its own.
+
+        A failure leaves what has been made to `remove`.
+        """
+        for top in self.tops():
+            v1 = top != self.layout.unified
+            _make(top / self.parent, v1=v1)
+            if not v1:
+                self._give_controllers_below(top)
+                self._give_controllers_below(top / self.parent)
+            _make(top / self.parent / self.name, v1=v1)
+        if devices := self.v1_directory("devices"):
+            _write(devices / "devices.deny", "a")
+            for device in DEVICES:
+                _write(devices / "devices.allow", device)
+        self.set_limits(values)
+        if self.layout.unified:
+            self._create_v2(self.layout.unified, owner)
+
+    def _create_v2(self, top: Path, owner: int | None) -> None:
+        mine = top / self.parent / self.name
+        if owner is not None:
+            self._give_controllers_below(mine)
+        _write(mine / "cgroup.max.depth", str(MAX_DEPTH))
+        _write(mine / "cgroup.max.descendants", str(MAX_DESCENDANTS))
+        zone = mine / "zone"
+        zone.mkdir(exist_ok=True)
+        if owner is not None:
+            files = ("cgroup.procs", "cgroup.threads", "cgroup.subtree_control")
+            for path in (zone, *(zone / name for name in files)):
+                os.chown(path, owner, owner)
+
+    def _give_controllers_below(self, path: Path) -> None:
+        for name in V2_CONTROLLERS:
+            if name in self.layout.controllers:
+                _write(path / "cgroup.subtree_control", f"+{name}")
+
+    def set_limits(self, values: Values) -> None:
+        """Write the limits. KernelError if the kernel refuses one (the zone uses more)."""
+        for path, value in limit_writes(self, values):
+            # A kernel may be built without swap accounting or bandwidth control.
+            if path.exists():
+                _write(path, value)
+
+    def kill(self) -> None:
+        """Kill every process in the group."""
+        if (mine := self.v2_directory()) and (mine / "cgroup.kill").exists():
+            _write(mine / "cgroup.kill", "1")
+            return
+        for pid in self.pids():
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
+
+    def pids(self) -> set[int]:
+        """The processes in any of the group's cgroups, as the host numbers them."""
+        found: set[int] = set()
+        for top in self.tops():
+            for directory, _, _ in os.walk(top / self.parent / self.name):
+                with suppress(OSError):
+                    found.update(map(int, (Path(directory) / "cgroup.procs").read_text().split()))
+        return found
+
+    def remove(self, timeout: float = 10) -> None:
+        """Kill what is left in the cgroups and remove them; not an error if there are none."""
+        deadline = time.monotonic() + timeout
+        pause = 0.0002
+        while left := [top for top in self.tops() if not self._remove_from(top)]:
+            if time.monotonic() > deadline:
+                raise Timeout(f"cgroup {left[0] / self.parent / self.name} cannot be emptied")
+            self.kill()
+            # A process leaves its cgroups a moment after its end; v1 has no notice of it.
+            time.sleep(pause)
+            pause = min(pause * 2, 0.05)
+
+    def _remove_from(self, top: Path) -> bool:
+        mine = top / self.parent / self.name
+        for directory, _, _ in os.walk(mine, topdown=False):
+            try:
+                os.rmdir(directory)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return False
+        return not mine.exists()
+
+    def usage(self) -> tuple[int, int, float]:
+        """Bytes of memory, processes, and seconds of CPU used so far."""
+        memory = self._read("memory", "memory.usage_in_bytes", "memory.current")
+        processes = self._read("pids", "pids.current", "pids.current")
+        if accounts := self.v1_directory("cpuacct"):
+            return memory, processes, int(_read(accounts / "cpuacct.usage")) / 1e9
+        if mine := self.v2_directory():
+            fields = dict(line.split() for line in _read(mine / "cpu.stat").splitlines())
+            return memory, processes, int(fields["usage_usec"]) / 1e6
+        return memory, processes, 0.0
+
+    def _read(self, controller: str, v1_file: str, v2_file: str) -> int:
+        if path := self.v1_directory(controller):
+            return int(_read(path / v1_file))
+        if path := self.v2_directory(controller):
+            return int(_read(path / v2_file))
+        return 0
+
+
+def remove_parent(layout: Layout, parent: str) -> None:
+    """Remove the cgroups above all zones of a host; they stay while a zone is up."""
+    for top in {*layout.v1.values(), *([layout.unified] if layout.unified else [])}:
+        with suppress(OSError):
+            os.rmdir(top / parent)
+
+
+def _make(path: Path, *, v1: bool) -> None:
+    if path.exists():
+        return
+    with suppress(FileExistsError):
+        path.mkdir()
+    if v1 and (path / "cpuset.cpus").exists():
+        # A new v1 cpuset is empty and takes nobody in.
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            shutil.copyfile(path.parent / name, path / name)
+
+
+def _write(path: Path, value: str) -> None:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, value.encode())
+        finally:
+            os.close(fd)
+    except OSError as exc:
+        raise KernelError(f"write {value} to {path}", exc.errno or 0, exc.strerror or "") from exc
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as exc:
+        raise KernelError(f"read {path}", exc.errno or 0, exc.strerror or "") from exc

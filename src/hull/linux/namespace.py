@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Namespaces: private mount tables, threads that work in another one, id ranges, id-mapped mounts.
+
+A namespace belongs to a thread, so whatever must happen in one happens in a fresh thread that is
+never used again: the daemon's other threads, and the host's mount table, never notice.
+"""
+
+import ctypes
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+
+from hull.errors import HostError
+from hull.linux.run import spawn
+from hull.linux.syscall import check, libc
+
+T = TypeVar("T")
+
+CLONE_NEWNS = 0x20000
+
+MS_REC, MS_SLAVE = 0x4000, 1 << 19
+MNT_DETACH = 2
+
+SYS_OPEN_TREE, SYS_MOVE_MOUNT, SYS_MOUNT_SETATTR = 428, 429, 442
+AT_FDCWD, AT_EMPTY_PATH = -100, 0x1000
+OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
+MOVE_MOUNT_F_EMPTY_PATH = 4
+MOUNT_ATTR_NODEV, MOUNT_ATTR_IDMAP = 0x4, 0x100000
+
+ID_RANGE = 65536
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+def in_thread(function: Callable[[], T]) -> T:
+    """Run a function in a thread of its own and pass on what it returns or raises."""
+    results: list[T] = []
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(function())
+        except BaseException as exc:  # noqa: BLE001  # raised again in the caller's thread
+            failures.append(exc)
+
+    thread = threading.Thread(target=work, name="hull-namespace")
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+    return results[0]
+
+
+def private_mount_namespace(setup: Callable[[], None]) -> int:
+    """A copy of the mount table, changed by `setup`; returns its file descriptor.
+
+    The host sees none of the changes; what the host unmounts later disappears from the copy too.
+    The namespace is gone with the descriptor and the last process in it.
+    """
+
+    def work() -> int:
+        check(libc.unshare(CLONE_NEWNS), "unshare mount namespace")
+        check(libc.mount(None, b"/", None, MS_REC | MS_SLAVE, None), "make mounts slaves")
+        setup()
+        return os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+
+    return in_thread(work)
+
+
+def unmount_here(path: str) -> None:
+    """Detach a mount in the calling thread's namespace."""
+    check(libc.umount2(path.encode(), MNT_DETACH), f"umount {path}")
+
+
+def clone_mount(path: str, userns: int) -> int:
+    """A detached, id-mapped copy of the mount at `path`: owner 0 on disk is the zone's root.
+
+    Device nodes in it are dead. The descriptor holds it; `attach_mount` puts it somewhere.
+    """
+    flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
+    tree = libc.syscall(SYS_OPEN_TREE, AT_FDCWD, path.encode(), flags)
+    fd = check(tree, f"open_tree {path}")
+    try:
+        attr = _MountAttr(MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV, 0, 0, userns)
+        size = ctypes.sizeof(attr)
+        done = libc.syscall(SYS_MOUNT_SETATTR, fd, b"", AT_EMPTY_PATH, ctypes.byref(attr), size)
+        check(done, f"map the ids of {path}")
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def attach_mount(mount: int, path: str) -> None:
+    """Put a detached mount at `path` in the calling thread's namespace."""
+    flags = MOVE_MOUNT_F_EMPTY_PATH
+    moved = libc.syscall(SYS_MOVE_MOUNT, mount, b"", AT_FDCWD, path.encode(), flags)
+    check(moved, f"mount on {path}")
+
+
+class IdRanges:
+    """User namespaces by id range, for id-mapped mounts; the last few are kept at hand."""
+
+    KEPT = 64
+
+    def __init__(self) -> None:
+        self._fds: OrderedDict[int, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def open(self, base: int) -> int:
+        """A descriptor, which the caller closes, of a user namespace of 0..65535 at `base`."""
+        with self._lock:
+            if base not in self._fds:
+                self._fds[base] = make_user_namespace(base)
+                if len(self._fds) > self.KEPT:
+                    os.close(self._fds.popitem(last=False)[1])
+            self._fds.move_to_end(base)
+            return os.dup(self._fds[base])
+
+
+def make_user_namespace(base: int) -> int:
+    """Make a user namespace that maps 0..65535 to the host's ids from `base`; returns its fd.
+
+    A fork of a threaded daemon may only exec, and unshare(CLONE_NEWUSER) is refused to a process
+    with threads: so `unshare` makes the namespace and `cat` keeps it until its maps are written.
+    """
+    mine_in, its_out = os.pipe()
+    its_in, mine_out = os.pipe()
+    try:
+        child = spawn("unshare", "--user", "cat", stdin=its_in, stdout=its_out)
+    finally:
+        os.close(its_in)
+        os.close(its_out)
+    try:
+        os.write(mine_out, b"\n")
+        if os.read(mine_in, 1) != b"\n":  # the echo: it is past its unshare
+            raise HostError("this kernel makes no user namespaces", hint="see user_namespaces(7)")
+        for kind in ("uid", "gid"):
+            with open(f"/proc/{child.pid}/{kind}_map", "w") as file:
+                file.write(f"0 {base} {ID_RANGE}\n")
+        return os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(mine_in)
+        os.close(mine_out)
+        child.wait()

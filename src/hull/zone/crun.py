@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The Runtime driver: zones are OCI containers made by crun and held by conmon.
+
+Everything of a zone that is up is in `run/zones/UUID`: config.json (the bundle), record.json (who
+init is), init.pid, conmon.pid, exit/, attach, ctl (conmon.py), crun/ (crun's own state). It is
+enough to find the zone again after hulld was away.
+
+A zone is built in a mount namespace made for the purpose and dropped when it stands: there its root
+is mounted with its ids mapped, and a hybrid host's cgroup2, which crun refuses, is out of sight.
+The host's mount table never changes, and a failure leaves nothing mounted.
+"""
+
+import os
+import resource
+import shutil
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import cast
+
+from hull.errors import Corrupt, Exists, HostError, InvalidState, NotFound
+from hull.linux import cgroup, files, namespace, process
+from hull.wire import Json, JsonObject
+from hull.zone import conmon
+from hull.zone.runtime import ExitStatus, Limits, Usage, ZoneSpec
+
+CRUN = "/usr/bin/crun"
+# Takes the directories of its cgroups up to `--`, enters them, and becomes what follows. Nothing is
+# forked, so what runs in the zone has never run outside its limits.
+ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs" || exit 125; shift; done; shift; '
+# conmon writes the exit status a moment after init's end.
+STATUS_TIMEOUT = 10.0
+KILL_TIMEOUT = 30.0
+SIGKILL = 9
+
+
+def enter_argv(entrances: list[Path], then: str, argv: list[str]) -> list[str]:
+    """A shell that enters cgroups, does `then` and becomes `argv`. Pure."""
+    return ["/bin/sh", "-c", f'{ENTER}{then}exec "$@"', "hull", *map(str, entrances), "--", *argv]
+
+
+def crun_argv(run: Path) -> list[str]:
+    """crun, up to its verb. Pure."""
+    # The cgroups are ours: crun would make nine of them, one by one, and then lose the v2 one.
+    return [CRUN, f"--root={run}/crun", "--cgroup-manager=disabled"]
+
+
+def complete_bundle(spec: ZoneSpec, root: Path, hard: dict[str, int]) -> JsonObject:
+    """The bundle with its root, and no resource limit above `hard`, which this host has. Pure."""
+    bundle = dict(spec.bundle)
+    bundle["root"] = {"path": str(root), "readonly": False}
+    init = dict(cast(JsonObject, bundle["process"]))
+    rlimits = cast(list[dict[str, Json]], init.get("rlimits", []))
+    init["rlimits"] = [_clamped(rlimit, hard) for rlimit in rlimits]
+    bundle["process"] = init
+    return bundle
+
+
+def _clamped(rlimit: dict[str, Json], hard: dict[str, int]) -> Json:
+    most = hard.get(str(rlimit["type"]), -1)
+    if most < 0:
+        return rlimit
+    values = {name: min(cast(int, rlimit[name]), most) for name in ("soft", "hard")}
+    return {"type": rlimit["type"], **values}
+
+
+def cgroup_values(limits: Limits) -> cgroup.Values:
+    """The port's limits, where 0 is none, as the kernel's. Pure."""
+    return cgroup.Values(
+        memory=limits.memory or None,
+        swap=limits.swap if limits.memory else None,
+        processes=limits.processes or None,
+        cpu_shares=limits.cpu_shares,
+        cpu_cap=limits.cpu_cap or None,
+    )
+
+
+def hard_limits() -> dict[str, int]:
+    """This process's hard limits by OCI's names; -1 is infinite."""
+    names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
+    return {name: resource.getrlimit(getattr(resource, name))[1] for name in names}
+
+
+class Crun:
+    """Zones of one host. Keeps nothing that is not in `run`."""
+
+    def __init__(self, run: Path, *, host_id: str) -> None:
+        self._zones = run / "zones"
+        self._parent = f"hull-{host_id}"
+        self._layout = cgroup.host_layout()
+        self._ranges = namespace.IdRanges()
+
+    # -- a zone's life ---------------------------------------------------------------------------
+    def create(self, spec: ZoneSpec) -> int:
+        """See the port. Exists if the zone has a record already."""
+        run = self._zones / spec.uuid
+        self._zones.mkdir(mode=0o711, parents=True, exist_ok=True)
+        try:
+            run.mkdir(mode=0o711)
+        except FileExistsError as exc:
+            raise Exists(f"zone {spec.uuid} is up already") from exc
+        with ExitStack() as undo:
+            undo.callback(self.delete, spec.uuid)
+            group = self._group(spec.uuid)
+            group.create(cgroup_values(spec.limits), owner=spec.id_base if spec.systemd else None)
+            pid = self._launch(spec, run, group)
+            self._write_record(run, spec, pid)
+            undo.pop_all()
+        return pid
+
+    def _launch(self, spec: ZoneSpec, run: Path, group: cgroup.Group) -> int:
+        root = run / "root"
+        root.mkdir(mode=0o755)
+        (run / "exit").mkdir(mode=0o700)
+        bundle = complete_bundle(spec, root, hard_limits())
+        files.write_json(run / "config.json", bundle, durable=False)
+        mounts = self._private_mounts(spec, root)
+        try:
+            # conmon stays in the host's mount namespace; only crun enters the private one.
+            crun = ["/usr/bin/nsenter", f"--mount=/proc/{os.getpid()}/fd/{mounts}", *crun_argv(run)]
+            runtime = enter_argv(group.entrances(), "", crun)
+            return conmon.create(conmon.conmon_argv(run, spec.uuid, spec.console_log, runtime))
+        finally:
+            os.close(mounts)
+
+    def _private_mounts(self, spec: ZoneSpec, root: Path) -> int:
+        """The mount namespace to build the zone in."""
+        with ExitStack() as fds:
+            userns = self._ranges.open(spec.id_base)
+            fds.callback(os.close, userns)
+            tree = namespace.clone_mount(str(spec.root), userns)
+            fds.callback(os.close, tree)
+
+            def setup() -> None:
+                if self._layout.hybrid:
+                    namespace.unmount_here(str(self._layout.unified))
+                namespace.attach_mount(tree, str(root))
+
+            return namespace.private_mount_namespace(setup)
+
+    def start(self, uuid: str) -> None:
+        """See the port. InvalidState if init runs already or has ended."""
+        self._record(uuid)
+        # crun's init waits for a byte in this fifo; `crun start` would do the same in 4 ms.
+        fifo = self._zones / uuid / "crun" / uuid / "exec.fifo"
+        try:
+            fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as exc:
+            raise InvalidState(f"zone {uuid} is not ready to boot") from exc
+        try:
+            os.write(fd, b"\0")
+        finally:
+            os.close(fd)
+        fifo.unlink()
+
+    def kill(self, uuid: str, signal: int) -> None:
+        """See the port."""
+        pid, start = self._init(uuid)
+        with process.opened(pid, start) as init:
+            if init is not None:
+                process.send_signal(init, signal)
+
+    def delete(self, uuid: str) -> None:
+        """See the port."""
+        run = self._zones / uuid
+        if not run.exists():
+            return
+        pid, start = self._init(uuid)
+        with process.opened(pid, start) as init:
+            if init is not None:
+                process.send_signal(init, SIGKILL)
+                process.wait_end(init, KILL_TIMEOUT)
+        self._group(uuid).remove(KILL_TIMEOUT)
+        self._end_conmon(run)
+        shutil.rmtree(run)
+
+    def _end_conmon(self, run: Path) -> None:
+        """conmon ends by itself after init; one that has lost its zone does not."""
+        pid = _read_pid(run / "conmon.pid")
+        with process.opened(pid, process.start_time(pid)) as fd:
+            if fd is not None and _is_conmon(pid, run) and not process.wait_end(fd, 1):
+                process.send_signal(fd, SIGKILL)
+                process.wait_end(fd, KILL_TIMEOUT)
+
+    # -- what there is ---------------------------------------------------------------------------
+    def pid(self, uuid: str) -> int:
+        """See the port."""
+        pid, start = self._init(uuid)
+        return pid if pid and process.start_time(pid) == start else 0
+
+    def wait_exit(self, uuid: str, timeout: float) -> ExitStatus | None:
+        """See the port. If conmon was killed the status is lost: it is then given as SIGKILL."""
+        self._record(uuid)
+        pid, start = self._init(uuid)
+        with process.opened(pid, start) as init:
+            if init is not None and not process.wait_end(init, timeout):
+                return None
+        run = self._zones / uuid
+        keeper = _read_pid(run / "conmon.pid")
+        with process.opened(keeper, process.start_time(keeper)) as fd:
+            if fd is not None and _is_conmon(keeper, run):
+                process.wait_end(fd, STATUS_TIMEOUT)
+        path = run / "exit" / uuid
+        try:
+            return conmon.parse_exit(path.read_text(), path.stat().st_mtime)
+        except FileNotFoundError:
+            return ExitStatus(code=-SIGKILL, when=time.time())
+
+    def zones(self) -> list[str]:
+        """See the port."""
+        return sorted(path.name for path in self._zones.iterdir()) if self._zones.exists() else []
+
+    def set_limits(self, uuid: str, limits: Limits) -> None:
+        """See the port. KernelError if the zone uses more memory than `limits` allow."""
+        record = self._record(uuid)
+        group = self._group(uuid)
+        with ExitStack() as undo:
+            before = Limits(**cast(dict[str, int], record["limits"]))
+            undo.callback(group.set_limits, cgroup_values(before))
+            group.set_limits(cgroup_values(limits))
+            record["limits"] = cast(Json, asdict(limits))
+            files.write_json(self._zones / uuid / "record.json", record, durable=False)
+            undo.pop_all()
+
+    def usage(self, uuid: str) -> Usage:
+        """See the port."""
+        self._record(uuid)
+        memory, processes, cpu_seconds = self._group(uuid).usage()
+        return Usage(memory=memory, processes=processes, cpu_seconds=cpu_seconds)
+
+    def login_argv(self, uuid: str, path: Path, *, tty_socket: str = "") -> list[str]:
+        """See the port. To be executed by root in the host's namespaces; needs no hulld."""
+        if not (pid := self.pid(uuid)):
+            raise InvalidState(f"zone {uuid} is not running")
+        run = self._zones / uuid
+        terminal = [f"--console-socket={tty_socket}"] if tty_socket else []
+        crun = [*crun_argv(run), "exec", f"--process={path}", *terminal, uuid]
+        entrances = self._group(uuid).entrances()
+        if self._layout.unified:
+            # Where init is: systemd moves on, and v2 takes nobody in above other cgroups.
+            entrances[-1] = _v2_place(self._layout.unified, pid) or entrances[-1]
+        if not self._layout.hybrid:
+            return enter_argv(entrances, "", crun)
+        hide = f"umount {self._layout.unified} || exit 125; "
+        private = ["/usr/bin/unshare", "--mount", "--propagation", "slave"]
+        return [*private, *enter_argv(entrances, hide, crun)]
+
+    def console(self, uuid: str) -> Path:
+        """See the port; the protocol is described in conmon.py."""
+        return self._zones / uuid / "attach"
+
+    def release(self) -> None:
+        """Remove what is left when the last zone is down: the host's own cgroups."""
+        cgroup.remove_parent(self._layout, self._parent)
+
+    # -- the record ------------------------------------------------------------------------------
+    def _group(self, uuid: str) -> cgroup.Group:
+        return cgroup.Group(self._layout, self._parent, uuid)
+
+    def _write_record(self, run: Path, spec: ZoneSpec, pid: int) -> None:
+        if not (start := process.start_time(pid)):
+            raise HostError(f"zone {spec.uuid} ended while it was made")
+        record: JsonObject = {
+            "v": 1,
+            "zoneid": spec.zoneid,
+            "pid": pid,
+            "start": start,
+            "limits": cast(Json, asdict(spec.limits)),
+        }
+        files.write_json(run / "record.json", record, durable=False)
+
+    def _record(self, uuid: str) -> JsonObject:
+        """NotFound if the zone is not up, or was never finished."""
+        try:
+            record = files.read_json(self._zones / uuid / "record.json")
+        except FileNotFoundError as exc:
+            raise NotFound(f"zone {uuid} is not up") from exc
+        if not isinstance(record, dict):
+            raise Corrupt(f"the record of zone {uuid} is no object")
+        return record
+
+    def _init(self, uuid: str) -> tuple[int, int]:
+        """Init's pid and start time, zeros if the zone is not up."""
+        try:
+            record = self._record(uuid)
+        except NotFound:
+            return 0, 0
+        return cast(int, record["pid"]), cast(int, record["start"])
+
+
+def _read_pid(path: Path) -> int:
+    with suppress(FileNotFoundError, ValueError):
+        return int(path.read_text())
+    return 0
+
+
+def _is_conmon(pid: int, run: Path) -> bool:
+    """Whether a pid from a file is still the conmon of this run directory."""
+    with suppress(OSError):
+        return str(run).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return False
+
+
+def _v2_place(unified: Path, pid: int) -> Path | None:
+    """The v2 cgroup that a process is in."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+            if line.startswith("0::/"):
+                return unified / line[4:]
+    return None
