@@ -16,6 +16,7 @@ class Watcher:
     def __init__(self, loop: asyncio.AbstractEventLoop, *, threads: int = 4) -> None:
         self._loop = loop
         self._threads = ThreadPoolExecutor(threads, "watch")
+        self._pidfds: set[int] = set()  # touched by the loop's thread only
 
     def watch(self, pid: int, callback: Callable[[], None]) -> None:
         """Call `callback` once, after process `pid` has ended; it need not be our child.
@@ -27,15 +28,25 @@ class Watcher:
         except ProcessLookupError:
             self._threads.submit(_guarded, callback)
             return
-        self._loop.call_soon_threadsafe(self._loop.add_reader, pidfd, self._ended, pidfd, callback)
+        self._loop.call_soon_threadsafe(self._add, pidfd, callback)
+
+    def _add(self, pidfd: int, callback: Callable[[], None]) -> None:
+        self._pidfds.add(pidfd)
+        self._loop.add_reader(pidfd, self._ended, pidfd, callback)
 
     def _ended(self, pidfd: int, callback: Callable[[], None]) -> None:
-        self._loop.remove_reader(pidfd)
-        os.close(pidfd)
+        self._remove(pidfd)
         self._threads.submit(_guarded, callback)
 
+    def _remove(self, pidfd: int) -> None:
+        self._pidfds.discard(pidfd)
+        self._loop.remove_reader(pidfd)
+        os.close(pidfd)
+
     def stop(self) -> None:
-        """Call back no more. What is being called goes on to its end."""
+        """Call back no more, from the loop's thread. What is being called goes on to its end."""
+        for pidfd in list(self._pidfds):
+            self._remove(pidfd)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
