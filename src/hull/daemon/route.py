@@ -21,22 +21,12 @@ class Request:
     """What a handler gets."""
 
     params: Mapping[str, str] = field(default_factory=dict)  # from the path: {"uuid": "…"}
-    query: Mapping[str, list[str]] = field(default_factory=dict)  # without `action`
+    # Without `action`. A parameter that is given several times is one a line.
+    query: Mapping[str, str] = field(default_factory=dict)
     body: JsonObject = field(default_factory=dict)
     request_id: str = ""
     # Called as often as there is something to say, from the handler's thread; never waits.
     progress: Callable[[JsonObject], None] = lambda report: None
-
-    def one(self, name: str, default: str = "") -> str:
-        """A parameter of the query. Raises Usage if it is given twice."""
-        values = self.query.get(name) or [default]
-        if len(values) > 1:
-            raise Usage(f"the parameter {name!r} is given twice")
-        return values[0]
-
-    def many(self, name: str) -> list[str]:
-        """A parameter of the query that may be given any number of times."""
-        return self.query.get(name, [])
 
 
 Handler = Callable[[Request], Json | Subscription]
@@ -73,7 +63,7 @@ class Route:
 class Match:
     route: Route
     params: dict[str, str]
-    query: dict[str, list[str]]
+    query: dict[str, str]
 
 
 class Table:
@@ -95,7 +85,7 @@ class Table:
             if found := pattern.fullmatch(path):
                 params = {name: _parameter(value) for name, value in found.groupdict().items()}
                 query = parse_query(query_string)
-                route = _choose(rows, method, path, ",".join(query.pop("action", [])))
+                route = _choose(rows, method, path, query.pop("action", ""))
                 _check_query(route, query)
                 return Match(route, params, query)
         raise NotFound(f"hulld has no {path[:200]}", hint="GET /openapi.json lists what it has")
@@ -118,12 +108,13 @@ def _parameter(raw: str) -> str:
     return value
 
 
-def parse_query(text: str) -> dict[str, list[str]]:
-    """The values of each parameter, in their order. Raises Usage."""
+def parse_query(text: str) -> dict[str, str]:
+    """The parameters of a query; several values of one are joined by newlines. Raises Usage."""
     try:
-        return parse_qs(text, keep_blank_values=True, max_num_fields=100)
+        values = parse_qs(text, keep_blank_values=True, max_num_fields=100)
     except ValueError as exc:
         raise Usage("the query has more than 100 parameters") from exc
+    return {name: "\n".join(several) for name, several in values.items()}
 
 
 def _choose(rows: dict[tuple[str, str], Route], method: str, path: str, action: str) -> Route:
@@ -138,7 +129,7 @@ def _choose(rows: dict[tuple[str, str], Route], method: str, path: str, action: 
     raise Usage(f"{path} has no method {method}", hint=f"methods: {methods}")
 
 
-def _check_query(route: Route, query: dict[str, list[str]]) -> None:
+def _check_query(route: Route, query: dict[str, str]) -> None:
     unknown = sorted(query.keys() - route.query.keys())
     if unknown and "*" not in route.query:
         known = ", ".join(sorted(route.query)) or "none"
