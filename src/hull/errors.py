@@ -5,11 +5,15 @@
     ├── Refused                the caller can fix it
     │   ├── InvalidPayload     one or more Problems, each with the path of the bad value
     │   ├── Usage              the command line was wrong (exit status 2)
-    │   ├── NotFound  Exists  InvalidState  InUse  Unsupported
+    │   ├── NotFound           ImageNotInstalled  ActiveImageNotFound
+    │   ├── InUse              ImageHasDependentClones
+    │   ├── ManifestValidation an image's manifest
+    │   └── Exists  InvalidState  Unsupported
     └── HostError              the host could not
         ├── CommandFailed      argv, status, stderr
         ├── KernelError        operation, errno
         ├── Timeout
+        ├── SourcePing  DownloadError   an image source
         └── Corrupt            something on disk or from the network is not what it claims to be
 
 A class exists only where some caller treats it differently. Anything else that is raised is a bug;
@@ -94,6 +98,22 @@ class InUse(Refused):
     """Something else depends on the object."""
 
 
+class ImageNotInstalled(NotFound):
+    """No such image on this host; `imgadm` ends with status 3."""
+
+
+class ActiveImageNotFound(NotFound):
+    """No image source has such an image."""
+
+
+class ImageHasDependentClones(InUse):
+    """VMs were made from the image."""
+
+
+class ManifestValidation(Refused):
+    """An image's manifest breaks the rules; the message names every problem."""
+
+
 class Unsupported(Refused):
     """This brand, driver or host cannot do that."""
 
@@ -125,6 +145,14 @@ class KernelError(HostError):
 
 class Timeout(HostError):
     """Something did not happen within its time."""
+
+
+class SourcePing(HostError):
+    """An image source does not answer as one."""
+
+
+class DownloadError(HostError):
+    """An image source broke off, or sent something else than its manifest promises."""
 
 
 class Corrupt(HostError):

@@ -111,7 +111,7 @@ def tar_argv(root: Path, epoch: int) -> list[str]:
         "tar", "--create", "--directory", str(root), "--sort=name", "--numeric-owner",
         "--one-file-system", "--xattrs", "--xattrs-include=*", "--acls", "--format=posix",
         "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
-        f"--mtime=@{epoch}", "--clamp-mtime", ".",
+        f"--mtime=@{epoch}", "--clamp-mtime", "--exclude=./dev/*", ".",
     ]  # fmt: skip
 
 
@@ -199,7 +199,7 @@ def debootstrap(argv: list[str], epoch: int, report: Report) -> None:
         try:
             for line in output:
                 if line.startswith("I: "):
-                    report(line[3:].rstrip())
+                    report(line[3:].split(" in shell:")[0].rstrip())
                 tail = [*tail[-20:], line]
         except BaseException:  # Ctrl-C above all: mmdebstrap unmounts what it has mounted
             process.terminate()
