@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hull.errors import HostError, KernelError, Timeout
+from hull.linux import mount
 
 CPU_PERIOD = 100_000  # microseconds
 # What a zone may open; mknod is not among it. The first wall is that its mounts have no devices.
@@ -31,6 +32,7 @@ DEVICES = (
     "c 5:2 rw",  # ptmx
     "c 136:* rw",  # pts
 )
+NOT_CONTROLLERS = frozenset(("rw", "ro", "xattr", "noprefix", "clone_children"))
 # A zone with systemd makes cgroups of its own: bounded, as they are kernel memory.
 MAX_DEPTH, MAX_DESCENDANTS = 16, 1024
 V2_CONTROLLERS = ("cpu", "memory", "pids")
@@ -60,26 +62,22 @@ class Values:
     cpu_cap: int | None = None  # per cent of one CPU
 
 
-def parse_mountinfo(text: str) -> Layout:
-    """The cgroup hierarchies in /proc/self/mountinfo."""
+def parse_layout(mounts: list[mount.Mount]) -> Layout:
+    """The cgroup hierarchies among a host's mounts."""
     v1: dict[str, Path] = {}
     unified: Path | None = None
-    for line in text.splitlines():
-        mount, _, rest = line.partition(" - ")
-        kind, _, options = rest.split(" ", 2)
-        point = Path(mount.split(" ")[4])
-        if kind == "cgroup2" and unified is None:
-            unified = point
-        elif kind == "cgroup":
-            for name in options.split(","):
-                if name not in ("rw", "ro", "xattr", "noprefix", "clone_children"):
-                    v1.setdefault(name, point)
+    for found in mounts:
+        if found.fstype == "cgroup2" and unified is None:
+            unified = Path(found.target)
+        elif found.fstype == "cgroup":
+            for name in sorted(found.super_options - NOT_CONTROLLERS):
+                v1.setdefault(name, Path(found.target))
     return Layout(v1, unified)
 
 
 def host_layout() -> Layout:
     """The hierarchies of this host. HostError if it has none."""
-    found = parse_mountinfo(Path("/proc/self/mountinfo").read_text())
+    found = parse_layout(mount.mounts())
     if found.unified is None:
         if not found.v1:
             raise HostError(

@@ -5,8 +5,8 @@ A namespace belongs to a thread, so whatever must happen in one happens in a fre
 never used again: the daemon's other threads, and the host's mount table, never notice.
 """
 
-import ctypes
 import os
+import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,24 +21,14 @@ T = TypeVar("T")
 CLONE_NEWNS = 0x20000
 
 MS_REC, MS_SLAVE = 0x4000, 1 << 19
-MNT_DETACH = 2
 
 SYS_OPEN_TREE, SYS_MOVE_MOUNT, SYS_MOUNT_SETATTR = 428, 429, 442
 AT_FDCWD, AT_EMPTY_PATH = -100, 0x1000
 OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
 MOVE_MOUNT_F_EMPTY_PATH = 4
-MOUNT_ATTR_NODEV, MOUNT_ATTR_IDMAP = 0x4, 0x100000
+MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_IDMAP = 2, 4, 8, 0x100000
 
 ID_RANGE = 65536
-
-
-class _MountAttr(ctypes.Structure):
-    _fields_ = (
-        ("attr_set", ctypes.c_uint64),
-        ("attr_clr", ctypes.c_uint64),
-        ("propagation", ctypes.c_uint64),
-        ("userns_fd", ctypes.c_uint64),
-    )
 
 
 def in_thread(function: Callable[[], T]) -> T:
@@ -76,23 +66,19 @@ def private_mount_namespace(setup: Callable[[], None]) -> int:
     return in_thread(work)
 
 
-def unmount_here(path: str) -> None:
-    """Detach a mount in the calling thread's namespace."""
-    check(libc.umount2(path.encode(), MNT_DETACH), f"umount {path}")
-
-
 def clone_mount(path: str, userns: int) -> int:
     """A detached, id-mapped copy of the mount at `path`: owner 0 on disk is the zone's root.
 
-    Device nodes in it are dead. The descriptor holds it; `attach_mount` puts it somewhere.
+    Device nodes in it are dead; set-uid programs live, also where the host has disabled them for
+    itself. The descriptor holds the mount; `attach_mount` puts it somewhere.
     """
     flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
     tree = libc.syscall(SYS_OPEN_TREE, AT_FDCWD, path.encode(), flags)
     fd = check(tree, f"open_tree {path}")
     try:
-        attr = _MountAttr(MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV, 0, 0, userns)
-        size = ctypes.sizeof(attr)
-        done = libc.syscall(SYS_MOUNT_SETATTR, fd, b"", AT_EMPTY_PATH, ctypes.byref(attr), size)
+        lifted = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC
+        attr = struct.pack("=QQQQ", MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV, lifted, 0, userns)
+        done = libc.syscall(SYS_MOUNT_SETATTR, fd, b"", AT_EMPTY_PATH, attr, len(attr))
         check(done, f"map the ids of {path}")
     except BaseException:
         os.close(fd)

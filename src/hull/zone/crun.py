@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import cast
 
 from hull.errors import Corrupt, Exists, HostError, InvalidState, NotFound
-from hull.linux import cgroup, files, namespace, process
+from hull.linux import cgroup, files, mount, namespace, process
 from hull.wire import Json, JsonObject
 from hull.zone import conmon
 from hull.zone.runtime import ExitStatus, Limits, Usage, ZoneSpec
@@ -133,8 +133,8 @@ class Crun:
             fds.callback(os.close, tree)
 
             def setup() -> None:
-                if self._layout.hybrid:
-                    namespace.unmount_here(str(self._layout.unified))
+                if self._layout.unified and self._layout.hybrid:
+                    mount.umount(self._layout.unified, lazy=True)
                 namespace.attach_mount(tree, str(root))
 
             return namespace.private_mount_namespace(setup)
