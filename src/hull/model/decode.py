@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MPL-2.0
+"""JSON -> values of the rows' types, by the rules of facts/vmadm.md §6.1, naming every problem.
+
+Two steps, so that what was said can be told from what was not: `decode_values` gives a mapping with
+only the properties that were set, `build` makes the object of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from hull.errors import InvalidPayload, Problem
+from hull.model.convert import CONVERT, BadValue, Unset, describe, is_writable
+from hull.model.prop import ACTIONS, BRANDS, Flat, Kind, Prop, rows
+from hull.wire import Json
+
+Values = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """For whom and what a payload is decoded, and what is wrong with it so far."""
+
+    brand: str  # a letter
+    actions: str  # letters, any of which will do
+    update: bool = False  # null and "" set the default, rather than nothing
+    trusted: bool = False  # our own record: no rules about who may set what, and what Hull acts on
+    problems: list[Problem] = field(default_factory=list)
+
+    def say(self, path: str, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(path, message, hint))
+
+    def of_elements(self, name: str) -> "Context":
+        """For the elements of object-array `name`."""
+        actions = {"r": "ar"}.get(self.actions, "u" if name.startswith("update_") else "a")
+        return Context(
+            brand=self.brand,
+            actions=actions,
+            update=actions == "u",
+            trusted=self.trusted,
+            problems=self.problems,
+        )
+
+
+def context(brand: str, action: str) -> Context:
+    """For a payload of `action` (create, receive, update) and a known brand."""
+    return Context(brand=BRANDS[brand], actions=ACTIONS[action], update=action == "update")
+
+
+def decode(payload: Json, cls: type[T], *, brand: str, action: str) -> T:
+    """One object of `cls`. Raises InvalidPayload with every problem found."""
+    ctx = context(brand, action)
+    values = decode_values(payload, rows(cls), ctx)
+    if ctx.problems:
+        raise InvalidPayload(ctx.problems)
+    return build(cls, values)
+
+
+def build(cls: type[T], values: Values) -> T:
+    """The object of decoded values; elements of object-arrays become objects too."""
+    table = rows(cls)
+    members = {}
+    for name, value in values.items():
+        item = table[name].item
+        members[name] = value if item is None else tuple(build(item, each) for each in value)
+    return cls(**members)
+
+
+def decode_values(payload: Json, table: Mapping[str, Prop], ctx: Context, path: str = "") -> Values:
+    """What the payload sets, by property; problems go to the context."""
+    if not isinstance(payload, dict):
+        ctx.say(path, f"must be an object, not {describe(payload)}")
+        return {}
+    values: Values = {}
+    for name, raw in payload.items():
+        where = f"{path}.{name}" if path else name
+        row = table.get(name)
+        if row is None or not (ctx.trusted or row.allows(ctx.brand, ctx.actions)):
+            ctx.say(where, *_refuse_name(name, table, ctx))
+            continue
+        try:
+            value = _convert(raw, row, ctx, where)
+        except BadValue as bad:
+            ctx.say(where, bad.message, bad.hint)
+            continue
+        if isinstance(value, Unset):
+            if ctx.update:
+                values[name] = row.initial
+        elif row.acted or ctx.trusted or value == row.initial:
+            values[name] = value
+        else:
+            ctx.say(where, "not supported yet", "remove it")
+    if not ctx.trusted:
+        _check_required(payload, table, ctx, path)
+    return values
+
+
+def _check_required(
+    payload: Mapping[str, Json], table: Mapping[str, Prop], ctx: Context, path: str
+) -> None:
+    for name, row in table.items():
+        if row.requires(ctx.brand, ctx.actions) and payload.get(name) in (None, ""):
+            ctx.say(f"{path}.{name}" if path else name, "required", _first_sentence(row.doc))
+
+
+def _first_sentence(doc: str) -> str:
+    return doc[0].lower() + doc[1:].rstrip(".")
+
+
+def _refuse_name(name: str, table: Mapping[str, Prop], ctx: Context) -> tuple[str, str]:
+    """Message and hint for a property that is unknown or not for this brand and action."""
+    row = table.get(name)
+    if row is None:
+        likely = {each: row for each, row in table.items() if row.allows(ctx.brand, ctx.actions)}
+        near = get_close_matches(name, likely, n=1)
+        return "unknown property", f"did you mean `{near[0]}`?" if near else "remove it"
+    if row.allowed == "ro":
+        return "is set by Hull, never by a payload", "remove it"
+    brands = [each for each, letter in BRANDS.items() if row.allows(letter, ctx.actions)]
+    if brands:
+        brand = next(each for each, letter in BRANDS.items() if letter == ctx.brand)
+        return f"not for VMs of brand {brand}", f"only for {', '.join(brands)}; remove it"
+    forms = [f"{verb}_{name}" for verb in ("set", "add", "update", "remove")]
+    if known := [form for form in forms if form in table]:
+        return "cannot be replaced by an update", f"use {', '.join(known)}"
+    verbs = {"c": "create", "r": "receive", "u": "update", "a": "adding"}
+    return f"not allowed in {verbs[ctx.actions[-1]]}", "remove it"
+
+
+def _convert(raw: Json, row: Prop, ctx: Context, path: str) -> Any:
+    """A value of the row's type, or UNSET. Raises BadValue."""
+    if row.kind is Kind.FLAT_OBJECT:
+        return _flat_object(raw, ctx, path)
+    if row.kind is Kind.OBJECT_ARRAY:
+        return _object_array(raw, row, ctx, path)
+    return CONVERT[row.kind](raw, row)
+
+
+def _flat_object(raw: Json, ctx: Context, path: str) -> Mapping[str, Flat]:
+    if raw is None or raw == []:
+        return {}
+    if not isinstance(raw, dict):
+        raise BadValue(f"must be an object, not {describe(raw)}", 'write {"key": "value"}')
+    flat: dict[str, Flat] = {}
+    for key, value in raw.items():
+        if not isinstance(value, str | int | float) or not is_writable(key, value):
+            message = f"must be a string, number or boolean, not {describe(value)}"
+            ctx.say(f"{path}.{key}", message, "JSON inside a string will do")
+        else:
+            flat[key] = value
+    return flat
+
+
+def _object_array(raw: Json, row: Prop, ctx: Context, path: str) -> tuple[Values, ...]:
+    if not isinstance(raw, list):
+        raise BadValue(f"must be an array of objects, not {describe(raw)}", 'write [{"…": "…"}]')
+    if row.item is None:
+        raise TypeError(f"the row of {path} lacks its item")
+    inner = ctx.of_elements(path)
+    return tuple(
+        decode_values(each, rows(row.item), inner, f"{path}[{index}]")
+        for index, each in enumerate(raw)
+    )
