@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Brands joyent and joyent-minimal: a native zone, booted by its image's own /sbin/init."""
+
+import signal
+
+from hull.brand import oci
+from hull.brand.brand import ZoneConfig
+from hull.wire import JsonObject
+
+INIT = "/sbin/init"
+
+
+class Joyent:
+    """A native zone; the two brands differ in what their images hold."""
+
+    systemd = False
+    stop_signal = signal.SIGTERM.value
+    capabilities = oci.CAPABILITIES
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def bundle(self, config: ZoneConfig) -> JsonObject:
+        """See the port."""
+        return oci.base(config, [config.init or INIT], [oci.tmpfs("/run", "755")])

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MPL-2.0
+"""A zone as an OCI config: what every brand has. Pure."""
+
+from hull.brand import seccomp
+from hull.brand.brand import Bind, ZoneConfig
+from hull.wire import Json, JsonObject
+
+ID_RANGE = 65536
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/local/sbin:/opt/local/bin"
+NAMESPACES = ("user", "pid", "network", "mount", "ipc", "uts", "cgroup")
+MAX_PTYS = 256
+NOFILE = 1024, 524_288
+
+# The privileges of a SmartOS zone. All of them hold for what belongs to the zone's user namespace:
+# its own mounts, links, processes and files, nothing of the host.
+CAPABILITIES = (
+    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
+    "CAP_SETFCAP", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_KILL", "CAP_SYS_PTRACE",
+    "CAP_SYS_CHROOT", "CAP_SYS_NICE", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_IPC_OWNER",
+    "CAP_LEASE", "CAP_AUDIT_WRITE",
+    "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_RAW", "CAP_NET_ADMIN",
+)  # fmt: skip
+
+# The host's, not the zone's: memory, symbols, timers, keys, logs, hardware and its serial numbers.
+MASKED = (
+    "/proc/acpi", "/proc/asound", "/proc/config.gz", "/proc/interrupts", "/proc/kallsyms",
+    "/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/kmsg", "/proc/latency_stats",
+    "/proc/sched_debug", "/proc/scsi", "/proc/sysrq-trigger", "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/block", "/sys/devices/virtual/dmi", "/sys/devices/virtual/powercap", "/sys/firmware",
+    "/sys/fs/pstore", "/sys/hypervisor", "/sys/kernel/debug", "/sys/kernel/security",
+    "/sys/kernel/tracing", "/sys/kernel/vmcoreinfo", "/sys/module", "/sys/power",
+)  # fmt: skip
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys")
+
+
+def base(config: ZoneConfig, init: list[str], mounts: list[Json]) -> JsonObject:
+    """The config of a zone that boots `init`, with a brand's own `mounts` after the common ones."""
+    ids: list[Json] = [{"containerID": 0, "hostID": config.id_base, "size": ID_RANGE}]
+    return {
+        "ociVersion": "1.0.2",
+        "hostname": config.hostname,
+        "process": _process(config, init),
+        "mounts": [*_common_mounts(config), *mounts, *_binds(config)],
+        "linux": {
+            "namespaces": [{"type": kind} for kind in NAMESPACES],
+            "uidMappings": ids,
+            "gidMappings": ids,
+            "seccomp": seccomp.profile(),
+            "maskedPaths": list[Json](MASKED),
+            "readonlyPaths": list[Json](READ_ONLY),
+        },
+    }
+
+
+def _process(config: ZoneConfig, init: list[str]) -> JsonObject:
+    most = list[Json](CAPABILITIES)
+    return {
+        "terminal": True,
+        "user": {"uid": 0, "gid": 0},
+        "args": list[Json](init),
+        "cwd": "/",
+        "env": [
+            f"PATH={PATH}",
+            "TERM=xterm",
+            "container=hull",
+            f"container_uuid={config.uuid}",
+        ],
+        # Not inheritable: a file's inheritable set would then grant them to any user's process.
+        "capabilities": {"bounding": most, "effective": most, "permitted": most},
+        "noNewPrivileges": False,
+        "rlimits": [
+            {"type": "RLIMIT_NOFILE", "soft": NOFILE[0], "hard": NOFILE[1]},
+            _rlimit("RLIMIT_MEMLOCK", config.max_locked_memory),
+            _rlimit("RLIMIT_RTPRIO", 0),
+        ],
+    }
+
+
+def _rlimit(kind: str, value: int) -> Json:
+    return {"type": kind, "soft": value, "hard": value}
+
+
+def mount(target: str, fstype: str, *options: str) -> JsonObject:
+    return {
+        "destination": target,
+        "type": fstype,
+        "source": fstype,
+        "options": list[Json](options),
+    }
+
+
+def tmpfs(target: str, mode: str, *options: str) -> JsonObject:
+    return mount(target, "tmpfs", "nosuid", "nodev", f"mode={mode}", *options)
+
+
+def _common_mounts(config: ZoneConfig) -> list[Json]:
+    ptys = ("newinstance", "ptmxmode=0666", "mode=0620", "gid=5", f"max={MAX_PTYS}")
+    mounts: list[Json] = [
+        mount("/proc", "proc", "nosuid", "nodev", "noexec"),
+        mount("/sys", "sysfs", "nosuid", "nodev", "noexec", "ro"),
+        mount("/dev", "tmpfs", "nosuid", "strictatime", "mode=755", "size=1m"),
+        mount("/dev/pts", "devpts", "nosuid", "noexec", *ptys),
+        mount("/dev/mqueue", "mqueue", "nosuid", "nodev", "noexec"),
+        tmpfs("/dev/shm", "1777"),
+    ]
+    if config.tmpfs:
+        mounts.append(tmpfs("/tmp", "1777", f"size={config.tmpfs}"))
+    return mounts
+
+
+def _binds(config: ZoneConfig) -> list[Json]:
+    """Last, so that no tmpfs covers them."""
+    fixed = ("ro", "nosuid", "nodev")
+    return [
+        _bind(str(config.metadata), "/.zonecontrol", *fixed, "noexec"),
+        _bind(str(config.native), "/native", *fixed),
+        *(_shared(bind) for bind in config.filesystems),
+    ]
+
+
+def _bind(source: str, target: str, *options: str) -> JsonObject:
+    return {
+        "destination": target,
+        "type": "bind",
+        "source": source,
+        "options": ["rbind", "rprivate", *options],
+    }
+
+
+def _shared(bind: Bind) -> Json:
+    return _bind(str(bind.source), bind.target, "nodev", *bind.options, "idmap")
