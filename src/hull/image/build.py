@@ -91,10 +91,12 @@ def mmdebstrap_argv(recipe: Recipe, suite: str, mirror: str, root: Path) -> list
     argv += [f"--dpkgopt={option}" for option in LEFT_OUT]
     if recipe.packages:
         argv.append(f"--include={','.join(recipe.packages)}")
-    argv += [f"--customize-hook={overlay_command(recipe.directory / name)}" for name in recipe.files]
-    argv += [f"--customize-hook=chroot \"$1\" sh -ec {shlex.quote(post)}" for post in recipe.post]
+    argv += [
+        f"--customize-hook={overlay_command(recipe.directory / name)}" for name in recipe.files
+    ]
+    argv += [f'--customize-hook=chroot "$1" sh -ec {shlex.quote(post)}' for post in recipe.post]
     init = shlex.quote(recipe.init)
-    argv.append(f"--customize-hook=chroot \"$1\" test -x {init} || {{ echo no {init} >&2; false; }}")
+    argv.append(f'--customize-hook=chroot "$1" test -x {init} || {{ echo no {init} >&2; false; }}')
     argv.append(f"--customize-hook={FINISH}")
     return [*argv, suite, str(root), *sources(suite, mirror)]
 
@@ -135,7 +137,10 @@ def manifest_of(recipe: Recipe, epoch: int, sha1: str, sha256: str, size: int) -
         ],
         "description": recipe.description,
         **({"homepage": recipe.homepage} if recipe.homepage else {}),
-        "requirements": {"networks": [{"name": "net0", "description": "any"}], "brand": recipe.brand},
+        "requirements": {
+            "networks": [{"name": "net0", "description": "any"}],
+            "brand": recipe.brand,
+        },
     }
 
 

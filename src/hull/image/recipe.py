@@ -5,6 +5,7 @@ import re
 import tomllib
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from hull.errors import InvalidPayload, Problem
 
@@ -46,7 +47,9 @@ def parse_recipe(text: str, directory: Path) -> Recipe:
         raise InvalidPayload([Problem("", f"not TOML: {exc}")]) from exc
     if problems := list(check_fields(data)) or list(check_values(data, directory)):
         raise InvalidPayload(problems)
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+    values: dict[str, Any] = {  # their types have been checked
+        key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
+    }
     return Recipe(**values, directory=directory)
 
 

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Unpack an image's archive below a directory, and nowhere else, however hostile the archive is.
+
+GNU tar runs in a mount namespace whose root holds nothing but the host's /usr, read-only, and the
+target; it can make no device node, and reaches no network. Devices below ./dev are left out: a
+zone's are the host's business.
+"""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from hull.errors import Corrupt
+from hull.image.compression import HEAD, decompressor_argv, parse_compression
+from hull.linux.run import spawn
+
+PIPE_SIZE = 1 << 20
+
+# $1: an empty directory to become the root; $2: where to unpack. No name is interpolated.
+CAGE = r"""
+mount -t tmpfs -o mode=755,size=1m,nosuid,nodev cage "$1"
+mkdir "$1/usr" "$1/root" "$1/old"
+mount --bind /usr "$1/usr"
+mount -o remount,bind,ro,nosuid,nodev "$1/usr"
+mount --bind "$2" "$1/root"
+mount -o remount,bind,nosuid,nodev,noexec "$1/root"
+for name in bin sbin lib lib32 lib64 libx32; do
+    [ ! -L "/$name" ] || cp -P "/$name" "$1/$name"
+done
+cd "$1"
+pivot_root . old
+umount -l /old
+rmdir /old
+mount -o remount,ro,nosuid,nodev /
+shift 2
+exec "$@"
+"""
+
+CAPABILITIES = "-all,+chown,+dac_override,+fowner,+fsetid,+setfcap"
+
+TAR = (
+    "tar", "--extract", "--directory=/root", "--numeric-owner", "--same-owner",
+    "--preserve-permissions", "--acls", "--xattrs", "--xattrs-include=user.*",
+    "--xattrs-include=security.capability", "--anchored", "--exclude=./dev/*", "--exclude=dev/*",
+    "--delay-directory-restore", "--warning=no-timestamp",
+)  # fmt: skip
+
+
+def tar_argv(cage: Path, target: Path) -> list[str]:
+    """Unpack standard input below `target`; `cage` is an empty directory."""
+    return [
+        "unshare", "--mount", "--propagation=private", "--net", "--ipc", "--",
+        "sh", "-ec", CAGE, "sh", str(cage), str(target),
+        "setpriv", "--no-new-privs", f"--inh-caps={CAPABILITIES}", f"--bounding-set={CAPABILITIES}",
+        *TAR,
+    ]  # fmt: skip
+
+
+class Process(Protocol):
+    """The part of Popen that is used here."""
+
+    returncode: int | None
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def kill(self) -> None: ...
+
+
+@dataclass(kw_only=True)
+class Extraction:
+    """An unpacking under way: write the file's bytes, then `finish`."""
+
+    target: Path
+    cage: Path
+    errors: Path  # where the programs' last words go
+    head: bytes = b""
+    compression: str = ""
+    pipe: int = -1
+    decompressor: Process | None = None
+    tar: Process | None = None
+
+    def write(self, data: bytes) -> bool:
+        """False: the programs have stopped reading, `finish` says why."""
+        if self.pipe < 0:
+            self.head += data
+            if len(self.head) < HEAD:
+                return True
+            data = self._start()
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self.pipe, view) :]
+        except BrokenPipeError:
+            return False
+        return True
+
+    def _start(self) -> bytes:
+        """Start the programs; returns what is to be written first."""
+        self.compression = parse_compression(self.head)
+        argv = decompressor_argv(self.compression)
+        with ExitStack() as ends, self.errors.open("wb") as errors:
+            source, self.pipe = _pipe()
+            ends.callback(os.close, source)
+            if argv:
+                middle, sink = _pipe()
+                ends.callback(os.close, middle)
+                ends.callback(os.close, sink)
+                self.decompressor = spawn(*argv, stdin=source, stdout=sink, stderr=errors.fileno())
+                source = middle
+            self.tar = spawn(
+                *tar_argv(self.cage, self.target), stdin=source, stderr=errors.fileno()
+            )
+        return self.head
+
+    def finish(self) -> None:
+        """Wait until all is unpacked. Raises Corrupt if it cannot be."""
+        if self.pipe < 0:
+            self.write_rest()
+        self._close()
+        statuses = [each.wait() for each in (self.decompressor, self.tar) if each]
+        if any(statuses):
+            words = self.errors.read_text(errors="replace").strip().splitlines()
+            useful = [line for line in words if "not recoverable" not in line] or ["no message"]
+            raise Corrupt(f"the image cannot be unpacked: {useful[0]}")
+
+    def write_rest(self) -> None:
+        """A file shorter than a tar header can still be an archive, once decompressed."""
+        data = self._start()
+        try:
+            os.write(self.pipe, data)
+        except BrokenPipeError:
+            return
+
+    def _close(self) -> None:
+        if self.pipe >= 0:
+            os.close(self.pipe)
+            self.pipe = -1
+
+    def abandon(self) -> None:
+        """End the programs, if they still run."""
+        self._close()
+        for each in (self.decompressor, self.tar):
+            if each and each.returncode is None:
+                each.kill()
+                each.wait()
+
+
+def _pipe() -> tuple[int, int]:
+    read, write = os.pipe()
+    with suppress(PermissionError):  # the machine allows less: slower, not wrong
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+    return read, write
+
+
+@contextmanager
+def extraction(target: Path, scratch: Path) -> Iterator[Extraction]:
+    """Unpack below `target`, an existing directory. `scratch` is a directory for small files."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="import-", dir=scratch) as work:
+        cage = Path(work) / "cage"
+        cage.mkdir()
+        under_way = Extraction(target=target, cage=cage, errors=Path(work) / "errors")
+        try:
+            yield under_way
+        finally:
+            under_way.abandon()
