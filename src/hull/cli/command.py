@@ -132,9 +132,9 @@ def _transport(argv: list[str]) -> tuple[list[str], Call]:
     """`--here` before the verb runs the use case in this process; else hulld does it."""
     if argv[:1] != ["--here"]:
         return argv, call_hulld
-    from hull.cli import here
+    from hull.cli.here import call
 
-    return argv[1:], here.call
+    return argv[1:], call
 
 
 def _nearest(word: str, known: list[str]) -> str:
@@ -218,14 +218,9 @@ def quote(text: str) -> str:
     return "".join(chr(c) if c in safe else f"%{c:02X}" for c in text.encode())
 
 
-def query(**values: str | list[str]) -> str:
-    """`?a=1&b=2` of what is not empty; a list repeats its name."""
-    pairs = [
-        f"{name}={quote(item)}"
-        for name, value in values.items()
-        for item in ([value] if isinstance(value, str) else value)
-        if item
-    ]
+def query(**values: str) -> str:
+    """`?a=1&b=2` of what is not empty."""
+    pairs = [f"{name}={quote(value)}" for name, value in values.items() if value]
     return "?" + "&".join(pairs) if pairs else ""
 
 

@@ -123,8 +123,10 @@ def _take_pty(listener: socket.socket, pid: int) -> int | None:
     """The pty's file descriptor; None if the program ended without sending one."""
     pidfd = os.pidfd_open(pid)
     try:
-        ready, _, _ = select.select([listener, pidfd], [], [])
-        if listener not in ready:
+        poll = select.poll()
+        poll.register(listener, select.POLLIN)
+        poll.register(pidfd, select.POLLIN)
+        if listener.fileno() not in {fd for fd, _ in poll.poll()}:
             return None
         with listener.accept()[0] as connection:
             _, fds, _, _ = socket.recv_fds(connection, 4096, 1)

@@ -32,8 +32,9 @@ def get(args: Args) -> int:
 
 def list_(args: Args) -> int:
     columns = args.options.get("-o", DEFAULT_COLUMNS)
-    target = query(columns=columns, sort=args.options.get("-s", DEFAULT_SORT), filter=args.words)
-    table = args.call("GET", f"/vms{target}")
+    sort = args.options.get("-s", DEFAULT_SORT)
+    target = query(columns=columns, sort=sort, filter=_filters(args))
+    table = args.call("GET", "/vms" + target)
     assert isinstance(table, dict)
     parsable = "-p" in args.options
     headers, rows = table["columns"], table["rows"]
@@ -50,6 +51,11 @@ def list_(args: Args) -> int:
             cells = zip(row, widths, strict=True)  # type: ignore[arg-type]
             out.write("  ".join(f"{_cell(v):<{width}}" for v, width in cells).rstrip() + "\n")
     return 0
+
+
+def _filters(args: Args) -> str:
+    """The filters, one a line."""
+    return "\n".join(args.words)
 
 
 def _cell(value: Json) -> str:
@@ -71,7 +77,8 @@ def lookup(args: Args) -> int:
     fields = args.options.get("-o", "")
     if fields and not whole:
         raise HostError("Cannot specify -o without -j")
-    found = args.call("GET", f"/vms{query(filter=args.words, whole='yes' if whole else '')}")
+    target = query(filter=_filters(args), whole="yes" if whole else "")
+    found = args.call("GET", "/vms" + target)
     assert isinstance(found, list)
     if whole:
         names = fields.split(",") if fields else []

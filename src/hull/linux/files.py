@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Files on the host's own file systems, written so that a crash leaves the old one or the new one."""
+"""Files on the host itself, written so that a crash leaves the old one or the new one, whole."""
 
 import json
 import os

@@ -40,15 +40,14 @@ def check_identity(vm: VM, host: Host) -> Iterator[Problem]:
 
 
 def check_image(vm: VM, host: Host) -> Iterator[Problem]:
-    image = store.find(host.paths, vm.image_uuid)
-    if image is None:
+    if not store.is_installed(host.paths, vm.image_uuid):
         yield Problem(
             "image_uuid",
             f"image {vm.image_uuid} is not installed",
             f"run `imgadm import {vm.image_uuid}`",
         )
         return
-    manifest = image.manifest
+    manifest = store.get(host.paths, vm.image_uuid).manifest
     if manifest.type not in IMAGE_TYPES[vm.brand]:
         wanted = next((b for b, types in IMAGE_TYPES.items() if manifest.type in types), "another")
         yield Problem(

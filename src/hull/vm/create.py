@@ -9,8 +9,9 @@ before `claim`; from there on each step registers its undo, and a crash leaves a
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
-from hull.errors import Error, HostError
+from hull.errors import HostError
 from hull.host.host import Host, Progress, no_progress
 from hull.image import store
 from hull.linux import inroot
@@ -41,16 +42,15 @@ def create(payload: JsonObject, host: Host, progress: Progress = no_progress) ->
     in time stays, in state `failed`, so that its owner can look why.
     """
     vm = complete(decode_create(payload))
-    with operation(vm.uuid, host):
-        with ExitStack() as undo:
-            zone = install(vm, host, undo)
-            progress({"uuid": vm.uuid, "step": "installed"})
-            if vm.autoboot:
-                announce(vm.uuid, host)
-                boot(zone, host)
-            undo.pop_all()
-        if vm.autoboot and zone.provisioning and not vm.nowait:
-            wait_provisioned(vm, host)
+    with operation(vm.uuid, host), ExitStack() as undo:
+        zone = install(vm, host, undo)
+        progress({"uuid": vm.uuid, "step": "installed"})
+        if vm.autoboot:
+            announce(vm.uuid, host)
+            boot(zone, host)
+        undo.pop_all()
+    if vm.autoboot and zone.provisioning and not vm.nowait:
+        wait_provisioned(vm, host)
     return {"uuid": vm.uuid}
 
 
@@ -75,7 +75,7 @@ def claim(vm: VM, host: Host, undo: ExitStack) -> None:
 def create_dataset(vm: VM, host: Host, undo: ExitStack) -> Path:
     """Clone the image; returns the zone's root."""
     dataset = host.dataset(vm.uuid)
-    made = host.pool.clone(store.origin(host.paths, vm.image_uuid), dataset, quota=vm.quota * GIB)
+    made = host.pool.clone(store.origin_snapshot(vm.image_uuid), dataset, quota=vm.quota * GIB)
     undo.callback(host.pool.destroy, dataset, recursive=True)
     if vm.zfs_root_compression:
         host.pool.set(dataset, compression=vm.zfs_root_compression)
@@ -97,31 +97,36 @@ def mark_installed(vm: VM, host: Host, root: Path) -> Zone:
 
 
 def wait_provisioned(vm: VM, host: Host) -> None:
-    """Wait until the zone says that its first boot is done; mark it failed if it does not."""
+    """Wait until the zone says that its first boot is done; mark it failed if it does not.
+
+    Not under the VM's lock: it may be looked at, stopped and deleted meanwhile.
+    """
     root = host.paths.zones / vm.uuid / "root"
     deadline = time.monotonic() + (vm.mdata_exec_timeout or float("inf"))
     pause = 0.002
     while not inroot.exists(root, PROVISION_SUCCESS):
-        try:
-            reason = _why_failed(vm, host, deadline)
-        except Error as exc:
-            reason = exc.message
-        if reason:
-            host.index.change(vm.uuid, provisioning=False, failed=reason)
-            halt(vm.uuid, host)
-            raise HostError(
-                f"VM {vm.uuid} was created but failed to provision: {reason}",
-                hint=f"look at /zones/{vm.uuid}/logs, then `vmadm delete {vm.uuid}`",
-            )
+        if reason := why_failed(vm, host, deadline):
+            mark_failed(vm.uuid, reason, host)
         time.sleep(pause)
         pause = min(pause * 1.5, 0.1)
-    host.index.change(vm.uuid, provisioning=False)
-    announce(vm.uuid, host)
+    with operation(vm.uuid, host):
+        host.index.change(vm.uuid, provisioning=False)
 
 
-def _why_failed(vm: VM, host: Host, deadline: float) -> str:
+def why_failed(vm: VM, host: Host, deadline: float) -> str:
     if not host.runtime.pid(vm.uuid):
         return "its init ended before provisioning was done"
     if time.monotonic() > deadline:
         return f"not done within mdata_exec_timeout ({vm.mdata_exec_timeout} s)"
     return ""
+
+
+def mark_failed(uuid: str, reason: str, host: Host) -> NoReturn:
+    """Keep the VM as it is, down, for its owner to look at."""
+    with operation(uuid, host):
+        host.index.change(uuid, provisioning=False, failed=reason)
+        halt(uuid, host)
+    raise HostError(
+        f"VM {uuid} was created but failed to provision: {reason}",
+        hint=f"look at /zones/{uuid}/logs, then `vmadm delete {uuid}`",
+    )

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MPL-2.0
 """Finding VMs: what list, lookup and get answer."""
 
+from dataclasses import asdict
+
 from hull.host.host import Host
 from hull.model.columns import select, sort_views
-from hull.vm.view import view
+from hull.vm.login import find_zone
+from hull.vm.view import view, zone_state
 from hull.wire import Json, JsonObject
+from hull.zone.index import Zone
 
 
 def get(uuid: str, host: Host) -> JsonObject:
@@ -21,3 +25,41 @@ def lookup(filters: list[str], host: Host, *, whole: bool = False) -> list[JsonO
 def table(columns: list[str], filters: list[str], sort: list[str], host: Host) -> list[list[Json]]:
     """Rows of values for `vmadm list`, in order."""
     return sort_views(lookup(filters, host), sort, columns)
+
+
+def zones(name: str, host: Host) -> list[Json]:
+    """The zones as zoneadm shows them; only one of them if it is named."""
+    chosen = [find_zone(name, host)] if name else host.index.all()
+    return [_zone_row(zone, host) for zone in chosen]
+
+
+def _zone_row(zone: Zone, host: Host) -> JsonObject:
+    boot = host.boots.find(zone.uuid)
+    return {
+        "zoneid": boot.zoneid if boot else None,
+        "zonename": zone.vm.zonename or zone.uuid,
+        "state": zone_state(zone, host),
+        "zonepath": f"/{host.pool.name}/{zone.uuid}",
+        "uuid": zone.uuid,
+        "brand": zone.vm.brand,
+        "ip_type": "excl",
+        "zonedid": boot.zoneid if boot else None,
+    }
+
+
+def host_status(host: Host) -> JsonObject:
+    """What `hull status` prints."""
+    pool = host.health.status()
+    return {
+        "server_uuid": host.server_uuid,
+        "platform": host.platform,
+        "root": str(host.paths.root),
+        "pool": dict[str, Json](asdict(pool) | {"devices": list(pool.devices)}),
+        "nic_tags": [
+            {"name": tag.name, "link": tag.link, "address": str(tag.address or "")}
+            for tag in host.datalinks.nic_tags().values()
+        ],
+        "vms": len(host.index.all()),
+        "running": len(host.boots.all()),
+        "corrupt": dict(host.index.corrupt),
+    }

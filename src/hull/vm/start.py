@@ -35,7 +35,7 @@ def start(uuid: str, host: Host) -> JsonObject:
             return {"uuid": uuid, "already": True, "state": state(zone, host)}
         require_stopped(zone, host)
         boot(zone, host)
-        host.index.change(uuid, vm=replace(zone.vm, autoboot=True))
+        host.index.edit(uuid, lambda vm: replace(vm, autoboot=True))
     return {"uuid": uuid, "already": False, "state": "running"}
 
 

@@ -3,11 +3,12 @@
 
 import signal
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 from hull.brand.brand import exit_meaning
 from hull.brand.table import BRANDS
-from hull.errors import InvalidState
+from hull.errors import InvalidState, NotFound
 from hull.host.host import Host
 from hull.vm.announce import announce, operation
 from hull.vm.complete import timestamp
@@ -33,7 +34,7 @@ def stop(uuid: str, host: Host, *, force: bool = False) -> JsonObject:
         if not host.boots.find(uuid):
             return {"uuid": uuid, "already": True, "state": state(zone, host)}
         shut_down(uuid, host, force=force)
-        host.index.change(uuid, vm=replace(zone.vm, autoboot=False))
+        host.index.edit(uuid, lambda vm: replace(vm, autoboot=False))
     return {"uuid": uuid, "already": False, "state": "stopped"}
 
 
@@ -78,10 +79,12 @@ def halt(uuid: str, host: Host) -> None:
 
 
 def _end_of_init(uuid: str, host: Host) -> ExitStatus:
-    status = host.runtime.wait_exit(uuid, 0)
-    if status is None:
-        host.runtime.kill(uuid, signal.SIGKILL)
-        status = host.runtime.wait_exit(uuid, KILL_SECONDS)
+    status = None
+    with suppress(NotFound):  # it was claimed and never built
+        status = host.runtime.wait_exit(uuid, 0)
+        if status is None:
+            host.runtime.kill(uuid, signal.SIGKILL)
+            status = host.runtime.wait_exit(uuid, KILL_SECONDS)
     return status or ExitStatus(code=-signal.SIGKILL, when=time.time())
 
 

@@ -9,7 +9,7 @@ from hull.model.payload import decode_update
 from hull.model.units import GIB
 from hull.model.vm import VM
 from hull.vm import network
-from hull.vm.announce import operation
+from hull.vm.announce import announce, operation
 from hull.vm.check import check_update
 from hull.vm.complete import complete_nics
 from hull.vm.start import limits
@@ -24,7 +24,8 @@ def update(uuid: str, payload: JsonObject, host: Host) -> JsonObject:
         new = replace(new, nics=complete_nics(new.nics))
         with ExitStack() as undo:
             apply(old, new, host, undo)
-            host.index.change(uuid, vm=new)
+            # Once more on what it is by now: a zone may change its metadata at any time.
+            host.index.edit(uuid, lambda vm: replace(decode_update(payload, vm), nics=new.nics))
             undo.pop_all()
         network.keep_leases(new, host)
     return {"uuid": uuid}
@@ -47,3 +48,10 @@ def apply(old: VM, new: VM, host: Host, undo: ExitStack) -> None:
             undo.callback(host.runtime.set_limits, new.uuid, limits(old))
         if new.maintain_resolvers and new.resolvers != old.resolvers:
             network.write_resolvers(new, host, host.paths.zones / new.uuid / "root")
+
+
+def change_metadata(uuid: str, payload: JsonObject, host: Host) -> None:
+    """What a zone changes about itself from inside: nothing but its metadata."""
+    # Not under the VM's lock: an operation that waits for the zone, such as stop, holds it.
+    host.index.edit(uuid, lambda vm: decode_update(payload, vm))
+    announce(uuid, host)

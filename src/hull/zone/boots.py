@@ -88,6 +88,8 @@ def _read(path: Path) -> Boot | None:
                     timestamp=str(rest.get("timestamp") or ""),
                     links=tuple(str(link) for link in links),
                 )
+            case _:
+                pass
     except Corrupt:
         pass
     return None

@@ -6,6 +6,7 @@ and is on disk before anything relies on it.
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,6 +63,8 @@ def zone_from_json(data: Json) -> Zone:
                     exit_status=status if isinstance(status, int) else None,
                     exit_timestamp=str(rest.get("exit_timestamp") or ""),
                 )
+            case _:
+                pass
     except (KeyError, TypeError, ValueError) as exc:
         raise Corrupt(f"not a zone record: {exc}") from exc
     raise Corrupt("not a zone record", hint="restore it from a backup")
@@ -72,7 +75,7 @@ class Index:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
         self._zones: dict[str, Zone] = {}
         self.corrupt: dict[str, str] = {}  # file name -> what is wrong with it
         for path in sorted(directory.glob("*.json")):
@@ -103,8 +106,15 @@ class Index:
         return zone
 
     def change(self, uuid: str, **fields: object) -> Zone:
-        """Replace some fields of a record."""
-        return self.put(replace(self.get(uuid), **fields))  # type: ignore[arg-type]  # replace() checks the names
+        """Replace some fields of a record, and no other."""
+        with self._guard:
+            return self.put(replace(self.get(uuid), **fields))  # type: ignore[arg-type]  # replace() checks the names
+
+    def edit(self, uuid: str, edit: Callable[[VM], VM]) -> Zone:
+        """Replace a VM by what `edit` makes of it; nobody else's change can fall in between."""
+        with self._guard:
+            zone = self.get(uuid)
+            return self.put(replace(zone, vm=edit(zone.vm)))
 
     def remove(self, uuid: str) -> None:
         with self._guard:

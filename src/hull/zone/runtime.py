@@ -98,3 +98,7 @@ class Runtime(Protocol):
     def console(self, uuid: str) -> Path:
         """The Unix socket (SOCK_SEQPACKET) of the zone's console."""
         ...
+
+    def release(self) -> None:
+        """Remove what is left when the last zone is down: the host's own cgroups."""
+        ...

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MPL-2.0
+# Every target sets up what it needs on a fresh Debian machine, and is quick the second time.
+SHELL := /bin/bash
+# Images are built once and kept outside the checkout; their recipes' content decides.
+HULL_IMAGES ?= /var/cache/hull/images
+export HULL_IMAGES
+BIN := .venv/bin
+PYTHONS := src tests bench tools
+
+.PHONY: help demo up down images check test unit integration lab bench setup
+
+help:
+	@echo "make demo    a host, an image and a zone from JSON, in a few minutes"
+	@echo "make up      bring a host up on this machine     make down    take it down (DESTROY=1: pool too)"
+	@echo "make check   format, lint, types, contracts, unit tests"
+	@echo "make test    everything CI runs                  make bench   Hull beside its peers"
+
+setup:
+	@tools/setup.sh
+
+demo: setup
+	@tools/demo.sh
+
+up: setup
+	@bin/hull up
+
+down: setup
+	@bin/hull down $(if $(DESTROY),--destroy)
+
+images: setup
+	@tools/images.sh
+
+check:
+	@tools/setup.sh dev
+	$(BIN)/ruff format --check $(PYTHONS) bin
+	$(BIN)/ruff check $(PYTHONS) bin
+	$(BIN)/mypy
+	PYTHONPATH=src $(BIN)/lint-imports --no-cache
+	$(BIN)/vulture
+	$(BIN)/codespell src tests docs bin tools bench image README.md NEWS.md CONTRIBUTING.md
+	shellcheck tools/*.sh .ci/run
+	$(BIN)/pytest -q tests/unit
+
+test: check images
+	@tools/setup.sh dev lab
+	HULL_REQUIRE=all $(BIN)/pytest tests/integration
+	HULL_REQUIRE=all $(BIN)/pytest tests/lab
+
+bench: images
+	@tools/setup.sh dev bench
+	$(BIN)/python -m bench

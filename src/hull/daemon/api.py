@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What hulld can be asked: one row a verb. No logic here, only who is called with what."""
+
+from collections.abc import Callable
+
+from hull.daemon.events import Bus, ready_event
+from hull.daemon.route import Request, Route
+from hull.errors import InvalidPayload, Usage
+from hull.host.host import Host
+from hull.model.columns import COLUMNS, check_columns
+from hull.model.payload import validate
+from hull.model.schema import vm_schema
+from hull.vm import create, delete, login, lookup, snapshot, start, stop, update
+from hull.wire import Json, JsonObject
+
+OBJECT: JsonObject = {"type": "object"}
+OBJECTS: JsonObject = {"type": "array", "items": OBJECT}
+VERSION = "0.1.0"
+
+
+def _object(**properties: JsonObject) -> JsonObject:
+    """The schema of an object with exactly these members, all of them required."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+TEXT: JsonObject = {"type": "string"}
+YES_NO: JsonObject = {"type": "boolean"}
+UUID_RESULT = _object(uuid=TEXT)
+STATE_RESULT = _object(uuid=TEXT, already=YES_NO, state=TEXT)
+FORCE: JsonObject = {
+    "type": "object",
+    "properties": {"force": {"type": "boolean", "description": "kill, do not ask"}},
+    "additionalProperties": False,
+}
+NAME = _object(name=TEXT)
+
+
+def routes(host: Host, bus: Bus) -> list[Route]:
+    """The whole contract of one host's daemon."""
+    return [*_general(host, bus), *_vms(host), *_one_vm(host), *_snapshots(host), *_images(host)]
+
+
+def _general(host: Host, bus: Bus) -> list[Route]:
+    def ping(_: Request) -> Json:
+        return {"ping": "pong", "version": VERSION, "server_uuid": host.server_uuid}
+
+    def events(_: Request):  # type: ignore[no-untyped-def]
+        return bus.subscribe(lambda: ready_event(lookup.lookup([], host, whole=True)))
+
+    return [
+        Route(
+            method="GET",
+            path="/ping",
+            handler=ping,
+            doc="Say that hulld is there.",
+            result=_object(ping=TEXT, version=TEXT, server_uuid=TEXT),
+        ),
+        Route(
+            method="GET",
+            path="/events",
+            handler=events,
+            doc="All VMs, then every change of a VM as it happens.",
+            stream=True,
+        ),
+        Route(
+            method="GET",
+            path="/status",
+            handler=lambda _: lookup.host_status(host),
+            doc="The pool, the nic tags and the zones that are up.",
+            result=OBJECT,
+        ),
+        Route(
+            method="GET",
+            path="/zones",
+            handler=lambda request: lookup.zones(request.query.get("zone", ""), host),
+            doc="The zones as zoneadm shows them.",
+            query={"zone": "only this zone: uuid or alias"},
+            result=OBJECTS,
+        ),
+    ]
+
+
+def _vms(host: Host) -> list[Route]:
+    def find(request: Request) -> Json:
+        filters = [line for line in request.query.get("filter", "").split("\n") if line]
+        if "columns" not in request.query:
+            return list(lookup.lookup(filters, host, whole="whole" in request.query))
+        columns = request.query["columns"].split(",")
+        sort = request.query.get("sort", "").split(",")
+        check_columns(columns, sort)
+        return {
+            "columns": [_column(name) for name in columns],
+            "rows": list(lookup.table(columns, filters, [key for key in sort if key], host)),
+        }
+
+    return [
+        Route(
+            method="GET",
+            path="/vms",
+            handler=find,
+            doc="The VMs that match: whole objects, or rows of a table.",
+            query={
+                "filter": "field=value or field=~expression, one a line",
+                "columns": "comma-separated fields: answer with a table",
+                "sort": "comma-separated fields, `-` before one reverses it",
+                "whole": "any value: with everything that is slow to find out",
+            },
+            result={"type": ["array", "object"]},
+        ),
+        Route(
+            method="POST",
+            path="/vms",
+            handler=lambda request: create.create(request.body, host, request.progress),
+            doc="Make the VM that the payload describes, and boot it.",
+            body=lambda: vm_schema("create"),
+            result=UUID_RESULT,
+            long=True,
+            mutates=True,
+        ),
+        Route(
+            method="POST",
+            path="/vms",
+            action="validate",
+            handler=_validate,
+            doc="Say what is wrong with a payload.",
+            body=_object(action=TEXT, brand=TEXT, payload=OBJECT),
+            result=_object(brand=TEXT),
+        ),
+    ]
+
+
+def _column(name: str) -> JsonObject:
+    header, width = COLUMNS.get(name, (name.upper(), 20))
+    return {"header": header, "width": width}
+
+
+def _validate(request: Request) -> Json:
+    payload = request.body["payload"]
+    if not isinstance(payload, dict):
+        raise Usage("payload is not an object")
+    brand = str(request.body["brand"]) or str(payload.get("brand") or "joyent")
+    problems = validate(str(request.body["action"]), brand, payload)
+    if problems:
+        raise InvalidPayload(problems)
+    return {"brand": brand}
+
+
+def _one_vm(host: Host) -> list[Route]:
+    def by_uuid(verb: Callable[..., JsonObject]) -> Callable[[Request], Json]:
+        return lambda request: verb(request.params["uuid"], host)
+
+    def forcible(verb: Callable[..., JsonObject]) -> Callable[[Request], Json]:
+        return lambda request: verb(
+            request.params["uuid"], host, force=request.body.get("force") is True
+        )
+
+    path = "/vms/{uuid}"
+    return [
+        Route(
+            method="GET",
+            path=path,
+            handler=by_uuid(lookup.get),
+            doc="One VM, as `vmadm get` prints it.",
+            result=OBJECT,
+        ),
+        Route(
+            method="DELETE",
+            path=path,
+            handler=by_uuid(delete.delete),
+            doc="Destroy a VM with its data and snapshots.",
+            result=UUID_RESULT,
+            long=True,
+            mutates=True,
+        ),
+        Route(
+            method="POST",
+            path=path,
+            action="start",
+            handler=by_uuid(start.start),
+            doc="Boot a stopped VM.",
+            body=OBJECT,
+            result=STATE_RESULT,
+            long=True,
+            mutates=True,
+        ),
+        Route(
+            method="POST",
+            path=path,
+            action="stop",
+            handler=forcible(stop.stop),
+            doc="Shut a VM down.",
+            body=FORCE,
+            result=STATE_RESULT,
+            long=True,
+            mutates=True,
+        ),
+        Route(
+            method="POST",
+            path=path,
+            action="reboot",
+            handler=forcible(stop.reboot),
+            doc="Shut a running VM down and boot it.",
+            body=FORCE,
+            result=UUID_RESULT,
+            long=True,
+            mutates=True,
+        ),
+        Route(
+            method="POST",
+            path=path,
+            action="update",
+            handler=lambda request: update.update(request.params["uuid"], request.body, host),
+            doc="Change a VM; what can be live is live at once.",
+            body=lambda: vm_schema("update"),
+            result=UUID_RESULT,
+            long=True,
+            mutates=True,
+        ),
+        Route(
+            method="POST",
+            path=path,
+            action="login",
+            handler=lambda request: login.login(request.params["uuid"], request.body, host),
+            doc="How the caller, root on this host, enters the zone: a program to run.",
+            body=login.BODY,
+            result=_object(argv=OBJECTS | {"items": TEXT}, process=TEXT, tty_socket=TEXT),
+            mutates=True,
+        ),
+        Route(
+            method="GET",
+            path=path + "/console",
+            handler=by_uuid(login.console),
+            doc="The sockets of a running zone's console.",
+            result=_object(socket=TEXT, control=TEXT),
+        ),
+    ]
+
+
+def _snapshots(host: Host) -> list[Route]:
+    path = "/vms/{uuid}/snapshots"
+
+    def named(verb: Callable[[str, str, Host], JsonObject]) -> Callable[[Request], Json]:
+        return lambda request: verb(
+            request.params["uuid"], str(request.body.get("name", request.query.get("name"))), host
+        )
+
+    return [
+        Route(
+            method="POST",
+            path=path,
+            handler=named(snapshot.create_snapshot),
+            doc="Freeze a VM's file system.",
+            body=NAME,
+            result=_object(uuid=TEXT, name=TEXT),
+            mutates=True,
+        ),
+        Route(
+            method="POST",
+            path=path,
+            action="rollback",
+            handler=named(snapshot.rollback_snapshot),
+            doc="Go back to a snapshot; newer ones are destroyed, and the VM boots.",
+            body=NAME,
+            result=_object(uuid=TEXT, name=TEXT),
+            long=True,
+            mutates=True,
+        ),
+        Route(
+            method="DELETE",
+            path=path,
+            handler=named(snapshot.delete_snapshot),
+            doc="Destroy a snapshot.",
+            query={"name": "the snapshot's name"},
+            result=_object(uuid=TEXT, name=TEXT),
+            mutates=True,
+        ),
+    ]

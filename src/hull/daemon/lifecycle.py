@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: MPL-2.0
+"""hull up, down and status: a hosted host on somebody's machine, and nothing left of it after.
+
+Up: /run of its own (tmpfs), the pool, the datasets behind /etc/zones, /var, /opt and /usbkey, then
+hulld. Down: the other way round. Both can be repeated, and down clears up after a crash too.
+"""
+
+import json
+import os
+import signal
+import stat
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from hull import wire
+from hull.daemon import compose
+from hull.errors import HostError, NotFound, Refused, Timeout
+from hull.host import config
+from hull.linux import files, mount, namespace, process
+from hull.linux.run import run, spawn
+from hull.paths import MAX_ROOT, Paths
+from hull.storage import btrfs
+from hull.vm.recover import recover, shut_down_all
+from hull.wire import JsonObject
+
+Say = Callable[[str], None]
+
+WINDOWS = Path("/run/hull-windows")  # which host uses which range of user ids on this machine
+MAX_WINDOWS = 30
+RUN_SIZE = 256 << 20  # bytes; sockets, pid files and one small record a zone
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+HULLD = compose.CHECKOUT / "bin/hulld"
+
+
+def datasets(paths: Paths) -> dict[str, Path]:
+    """What survives a reboot beside the zones, and where it is seen."""
+    return {
+        "config": paths.etc_zones,
+        "var": paths.var,
+        "opt": paths.opt,
+        "usbkey": paths.usbkey,
+    }
+
+
+def default_pool(paths: Paths) -> Path:
+    return paths.root / "pool.img"
+
+
+def up(paths: Paths, pool: Path | None, size: int, netns: str, say: Say) -> None:
+    """Bring the host up; a host that is up already is left alone."""
+    require_root()
+    if len(str(paths.root)) > MAX_ROOT:
+        raise Refused(f"{paths.root} is too long", hint=f"use at most {MAX_ROOT} characters")
+    if ping(paths):
+        say(f"The host at {paths.root} is up already.")
+        return
+    with ExitStack() as undo:
+        mount_run(paths, undo)
+        claim_window(paths, undo)
+        mount_pool(paths, pool or default_pool(paths), size, undo, say)
+        mount_datasets(paths, undo)
+        config.write_first(paths)
+        if netns:
+            files.write_file(paths.run / "netns", netns, durable=False)
+        start_hulld(paths, undo)
+        undo.pop_all()
+    say(f"The host at {paths.root} is up.")
+
+
+def require_root() -> None:
+    if os.geteuid() != 0:
+        raise Refused("cannot run because: you are not root.", hint="use sudo")
+
+
+def mount_run(paths: Paths, undo: ExitStack) -> None:
+    if mount.is_mounted(paths.run_mount):
+        return
+    made = make_directories(paths.run_mount)
+    undo.callback(remove_directories, made)
+    mount.mount_tmpfs(paths.run_mount, size=RUN_SIZE)
+    undo.callback(mount.umount, paths.run_mount)
+    paths.run.mkdir()
+
+
+def make_directories(path: Path) -> list[Path]:
+    """Make a directory and its parents; returns those that were not there, deepest first."""
+    made = []
+    while not path.exists():
+        made.append(path)
+        path = path.parent
+    for directory in reversed(made):
+        directory.mkdir()
+    return made
+
+
+def remove_directories(directories: list[Path]) -> None:
+    for directory in directories:
+        with suppress(OSError):
+            directory.rmdir()
+
+
+def claim_window(paths: Paths, undo: ExitStack) -> None:
+    """Take a range of user ids that no other host on this machine uses, while this one is up."""
+    WINDOWS.mkdir(exist_ok=True)
+    for number in range(MAX_WINDOWS):
+        claim = WINDOWS / str(number)
+        with suppress(FileNotFoundError):
+            owner = Path(claim.read_text())
+            if owner != paths.root and mount.is_mounted(Paths(owner).run_mount):
+                continue
+            claim.unlink(missing_ok=True)
+        try:
+            fd = os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC)
+        except FileExistsError:
+            continue
+        with open(fd, "w", encoding="utf-8") as file:
+            file.write(str(paths.root))
+        undo.callback(release_window, paths)
+        files.write_json(paths.run / "window.json", number, durable=False)
+        return
+    raise HostError(f"{MAX_WINDOWS} hosts are up on this machine already", hint="take one down")
+
+
+def release_window(paths: Paths) -> None:
+    for claim in WINDOWS.glob("*"):
+        if claim.read_text() == str(paths.root):
+            claim.unlink(missing_ok=True)
+    with suppress(OSError):
+        WINDOWS.rmdir()
+
+
+def mount_pool(paths: Paths, source: Path, size: int, undo: ExitStack, say: Say) -> None:
+    if mount.is_mounted(paths.zones):
+        return
+    made = make_directories(paths.zones)
+    undo.callback(remove_directories, made)
+    if not source.exists():
+        say(f"Making a pool of {size >> 30} GiB in {source} (sparse: it takes what is used)")
+        btrfs.create_pool(source, paths.zones, size=size)
+    else:
+        btrfs.import_pool(source, paths.zones)
+    undo.callback(btrfs.export_pool, paths.zones)
+    files.write_file(paths.run / "pool", str(source), durable=False)
+
+
+def mount_datasets(paths: Paths, undo: ExitStack) -> None:
+    pool = btrfs.BtrfsPool(compose.POOL, paths.zones)
+    for name, path in datasets(paths).items():
+        dataset = f"{compose.POOL}/{name}"
+        try:
+            pool.datasets(dataset, usage=False)
+        except NotFound:
+            pool.create(dataset)
+        if not mount.is_mounted(path):
+            undo.callback(remove_directories, make_directories(path))
+            mount.bind(paths.zones / name, path)
+            undo.callback(mount.umount, path)
+
+
+def netns_of(paths: Paths) -> str:
+    """The name of the network namespace that the host lives in; empty for this one."""
+    with suppress(FileNotFoundError):
+        return (paths.run / "netns").read_text()
+    return ""
+
+
+def start_hulld(paths: Paths, undo: ExitStack) -> None:
+    """Start the daemon in a session of its own, and wait until it answers."""
+    netns = netns_of(paths)
+    enter = ["nsenter", f"--net=/run/netns/{netns}", "--"] if netns else []
+    output = os.open(paths.run / "hulld.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)
+    try:
+        child = spawn(
+            *enter,
+            str(HULLD),
+            stderr=output,
+            env={"HULL_ROOT": str(paths.root)},
+            new_session=True,
+        )
+    finally:
+        os.close(output)
+    undo.callback(child.kill)
+    deadline = time.monotonic() + START_SECONDS
+    while not ping(paths):
+        if child.poll() is not None:
+            said = (paths.run / "hulld.out").read_text(errors="replace").strip()
+            raise HostError(f"hulld did not start: {said or 'it said nothing'}")
+        if time.monotonic() > deadline:
+            raise Timeout(f"hulld does not answer after {START_SECONDS:.0f} seconds")
+        time.sleep(0.02)
+
+
+def ping(paths: Paths) -> JsonObject | None:
+    """hulld's answer, None if it is not there."""
+    return ask(paths, "/ping")
+
+
+def ask(paths: Paths, target: str) -> JsonObject | None:
+    try:
+        sock = wire.connect(str(paths.socket))
+    except HostError:
+        return None
+    try:
+        answer = json.loads(wire.request(sock, "GET", target).read())
+    finally:
+        sock.close()
+    return answer if isinstance(answer, dict) else None
+
+
+def down(paths: Paths, *, destroy: bool, say: Say) -> None:
+    """Stop the zones and hulld, take everything away but the pool; `destroy` takes that too."""
+    require_root()
+    stop_hulld(paths)
+    source = pool_source(paths)
+    if mount.is_mounted(paths.zones):
+        if mount.is_mounted(paths.etc_zones):
+            stop_zones(paths, say)
+        unmount_datasets(paths)
+        btrfs.export_pool(paths.zones)
+    release_window(paths)
+    if mount.is_mounted(paths.run_mount):
+        mount.umount(paths.run_mount)
+    if destroy and source is not None:
+        destroy_pool(source)
+    remove_directories(
+        [*datasets(paths).values(), paths.root / "etc", paths.zones, paths.run_mount, paths.root]
+    )
+    say(f"The host at {paths.root} is down{'' if destroy else '; its pool stays'}.")
+
+
+def pool_source(paths: Paths) -> Path | None:
+    """What the pool is on: as `hull up` noted it, or where it is by default."""
+    with suppress(FileNotFoundError):
+        return Path((paths.run / "pool").read_text())
+    default = default_pool(paths)
+    return default if default.exists() else None
+
+
+def stop_hulld(paths: Paths) -> None:
+    """Zones run on; `down` stops them itself, so that it works after hulld's death too."""
+    try:
+        pid = int((paths.run / "hulld.pid").read_text())
+        pidfd = os.pidfd_open(pid)
+    except (FileNotFoundError, ValueError, ProcessLookupError):
+        return
+    try:
+        if str(HULLD.name) not in Path(f"/proc/{pid}/cmdline").read_text():
+            return  # the number belongs to somebody else by now
+        for sent in (signal.SIGTERM, signal.SIGKILL):
+            signal.pidfd_send_signal(pidfd, sent)
+            if process.wait_end(pidfd, STOP_SECONDS):
+                return
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(pidfd)
+
+
+def stop_zones(paths: Paths, say: Say) -> None:
+    if netns := netns_of(paths):
+        namespace.enter(f"/run/netns/{netns}", namespace.CLONE_NEWNET)
+    host = compose.make_host(paths)
+    count = len(host.boots.all())
+    if count:
+        say(f"Stopping {count} {'zone' if count == 1 else 'zones'}")
+    shut_down_all(host)
+    recover(host)
+    host.datalinks.down()
+    host.runtime.release()
+
+
+def unmount_datasets(paths: Paths) -> None:
+    for path in datasets(paths).values():
+        if mount.is_mounted(path):
+            mount.umount(path)
+
+
+def destroy_pool(source: Path) -> None:
+    if stat.S_ISBLK(source.stat().st_mode):
+        run("wipefs", "--all", str(source))
+    else:
+        source.unlink()
+
+
+def status(paths: Paths) -> JsonObject:
+    """Raises NotFound if the host is not up."""
+    answer = ask(paths, "/status")
+    if answer is None:
+        raise NotFound(f"the host at {paths.root} is not up", hint="`hull up` brings it up")
+    return answer

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MPL-2.0
+# Installs what this machine lacks, once: Debian packages, and with "dev" the developer's tools in
+# .venv. Quick when there is nothing to do. Usage: tools/setup.sh [dev] [lab] [bench]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ "$(id -u)" != 0 ]; then
+    echo "Hull needs root: it makes mounts, links and cgroups. Try: sudo make ${MAKECMDGOALS:-demo}" >&2
+    exit 1
+fi
+if ! [ -r /etc/debian_version ]; then
+    echo "Hull runs on Debian 12 and 13; this is another system." >&2
+    exit 1
+fi
+
+packages=(python3 python3-h11 crun conmon btrfs-progs nftables libnftables1 iproute2 dnsmasq-base
+    util-linux mmdebstrap debian-archive-keyring zstd xz-utils bzip2 tar kmod)
+for part in "$@"; do
+    case $part in
+    dev) packages+=(python3-venv git busybox-static openssh-client curl tmux procps shellcheck man-db) ;;
+    lab) packages+=(qemu-system-x86) ;;
+    bench) packages+=(podman lxc systemd-container incus) ;;
+    *)
+        echo "unknown part: $part" >&2
+        exit 2
+        ;;
+    esac
+done
+
+missing=()
+for package in "${packages[@]}"; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+        missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "Installing ${missing[*]}" >&2
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+case " $* " in
+*" dev "*)
+    want=$(sha256sum pyproject.toml tools/setup.sh | sha256sum)
+    if [ "$(cat .venv/hull-stamp 2>/dev/null)" != "$want" ]; then
+        echo "Installing the developer's tools in .venv" >&2
+        rm -rf .venv
+        /usr/bin/python3 -m venv --system-site-packages .venv
+        /usr/bin/python3 - <<'PYTHON' | xargs .venv/bin/pip install -q --disable-pip-version-check
+import tomllib
+print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"])
+PYTHON
+        echo "$want" >.venv/hull-stamp
+    fi
+    ;;
+esac
