@@ -45,9 +45,9 @@ def _integer(raw: Json, row: Prop) -> int | Unset:
         return UNSET
     number = _whole(raw)
     if number is None:
-        unit = f" of {row.unit}" if row.unit else ""
-        hint = "without quotes or unit: 512" if isinstance(raw, str) else ""
-        raise BadValue(f"must be a whole number{unit}, not {describe(raw)}", hint)
+        of_unit = f" of {row.unit}" if row.unit else ""
+        hint = "write the number alone, without a unit" if isinstance(raw, str) else ""
+        raise BadValue(f"must be a whole number{of_unit}, not {describe(raw)}", hint)
     _check_limits(number, row)
     return number
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from hull.errors import InvalidPayload, Problem
 from hull.model.convert import CONVERT, BadValue, Unset, describe, is_writable
-from hull.model.prop import ACTIONS, BRANDS, Flat, Kind, Prop, rows
+from hull.model.prop import ACTIONS, BRANDS, SUPPORTED, Flat, Kind, Prop, rows
 from hull.wire import Json
 
 Values = dict[str, Any]
@@ -26,7 +26,8 @@ class Context:
     brand: str  # a letter
     actions: str  # letters, any of which will do
     update: bool = False  # null and "" set the default, rather than nothing
-    trusted: bool = False  # our own record: no rules about who may set what, and what Hull acts on
+    trusted: bool = False  # our own record: no rule about who may set what
+    refuse_later: bool = True  # name what Hull does not act on yet
     problems: list[Problem] = field(default_factory=list)
 
     def say(self, path: str, message: str, hint: str = "") -> None:
@@ -40,13 +41,20 @@ class Context:
             actions=actions,
             update=actions == "u",
             trusted=self.trusted,
+            refuse_later=self.refuse_later,
             problems=self.problems,
         )
 
 
 def context(brand: str, action: str) -> Context:
     """For a payload of `action` (create, receive, update) and a known brand."""
-    return Context(brand=BRANDS[brand], actions=ACTIONS[action], update=action == "update")
+    letter = BRANDS[brand]
+    return Context(
+        brand=letter,
+        actions=ACTIONS[action],
+        update=action == "update",
+        refuse_later=letter in SUPPORTED,
+    )
 
 
 def decode(payload: Json, cls: type[T], *, brand: str, action: str) -> T:
@@ -88,7 +96,7 @@ def decode_values(payload: Json, table: Mapping[str, Prop], ctx: Context, path: 
         if isinstance(value, Unset):
             if ctx.update:
                 values[name] = row.initial
-        elif row.acted or ctx.trusted or value == row.initial:
+        elif row.acted or not ctx.refuse_later or value == row.initial:
             values[name] = value
         else:
             ctx.say(where, "not supported yet", "remove it")
@@ -100,13 +108,10 @@ def decode_values(payload: Json, table: Mapping[str, Prop], ctx: Context, path: 
 def _check_required(
     payload: Mapping[str, Json], table: Mapping[str, Prop], ctx: Context, path: str
 ) -> None:
+    said = {table[name].alias_of or name for name, raw in payload.items() if raw and name in table}
     for name, row in table.items():
-        if row.requires(ctx.brand, ctx.actions) and payload.get(name) in (None, ""):
-            ctx.say(f"{path}.{name}" if path else name, "required", _first_sentence(row.doc))
-
-
-def _first_sentence(doc: str) -> str:
-    return doc[0].lower() + doc[1:].rstrip(".")
+        if name not in said and row.requires(ctx.brand, ctx.actions):
+            ctx.say(f"{path}.{name}" if path else name, "required", row.doc.rstrip("."))
 
 
 def _refuse_name(name: str, table: Mapping[str, Prop], ctx: Context) -> tuple[str, str]:

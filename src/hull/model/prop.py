@@ -75,6 +75,7 @@ class Prop:
     joined: bool = False  # a list that is printed as one comma-separated string
     live: bool = False  # a change takes effect on a running VM at once
     acted: bool = True  # False: decoded, but refused until Hull acts on it
+    alias_of: str = ""  # the property whose deprecated other name this is
     item: type | None = None  # the class of an object-array's elements
 
     @property

@@ -124,7 +124,11 @@ class VM(Guest):
         shown=Shown.SET,
     )
     dataset_uuid: str = prop(
-        Kind.UUID, f"{OS}:cr", "(deprecated) Another name of image_uuid.", shown=Shown.NEVER
+        Kind.UUID,
+        f"{OS}:cr",
+        "(deprecated) Another name of image_uuid.",
+        alias_of="image_uuid",
+        shown=Shown.NEVER,
     )
     zone_dataset_uuid: str = later(
         Kind.UUID, f"{HVM}:cr", "Image for the zone around the guest.", shown=Shown.NEVER
@@ -136,6 +140,7 @@ class VM(Guest):
         Kind.ZPOOL,
         "JMBLK:cr",
         "(deprecated) Another name of zpool.",
+        alias_of="zpool",
         choices=("zones",),
         shown=Shown.NEVER,
     )

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MPL-2.0
+"""VM + live state -> view: the object that `vmadm get` prints."""
+
+from hull.model.address import interface_of
+from hull.model.nic import Nic
+from hull.model.prop import BRANDS, HVM, Prop, Shown, rows
+from hull.model.record import to_json
+from hull.model.status import Status
+from hull.model.vm import VM
+from hull.wire import Json, JsonObject
+
+TYPES = {"L": "LX", "K": "KVM", "H": "BHYVE"}
+
+
+def vm_to_view(vm: VM, status: JsonObject) -> JsonObject:
+    """What `vmadm get` prints. `status`: values of the rows of model/status.py, and no others.
+
+    What follows from the VM alone (zonename, zonepath, hvm, …) is filled in; `status` has the last
+    word.
+    """
+    letter = BRANDS[vm.brand]
+    view: JsonObject = {}
+    for name, row in rows(VM).items():
+        if row.belongs(letter) and _is_shown(getattr(vm, name), row):
+            value = to_json(getattr(vm, name))
+            view[name] = ",".join(getattr(vm, name)) if row.joined else value
+    view["nics"] = [_nic_to_view(nic, letter) for nic in vm.nics]
+    zfs_filesystem = f"{vm.zpool}/{vm.uuid}"
+    view |= {
+        "zonename": vm.zonename or vm.uuid,
+        "zfs_filesystem": zfs_filesystem,
+        "zonepath": f"/{zfs_filesystem}",
+        "hvm": letter in HVM,
+        "snapshots": [],
+    }
+    table = rows(Status)
+    view |= {name: value for name, value in status.items() if _is_shown(value, table[name])}
+    return view
+
+
+def vm_to_listed(view: JsonObject) -> JsonObject:
+    """A view with what only list and lookup have: `type`, and `ram` for zones."""
+    letter = BRANDS[str(view["brand"])]
+    listed = view | {"type": TYPES.get(letter, "OS")}
+    return listed if letter in HVM else listed | {"ram": view["max_physical_memory"]}
+
+
+def _is_shown(value: object, row: Prop) -> bool:
+    match row.shown:
+        case Shown.ALWAYS:
+            return True
+        case Shown.SET:
+            return value is not None and value != row.initial
+        case Shown.NEVER:
+            return False
+
+
+def _nic_to_view(nic: Nic, letter: str) -> JsonObject:
+    """A nic with both spellings of its addresses."""
+    view: JsonObject = {
+        name: to_json(getattr(nic, name))
+        for name, row in rows(Nic).items()
+        if row.belongs(letter) and _is_shown(getattr(nic, name), row)
+    }
+    return view | first_ipv4(nic)
+
+
+def first_ipv4(nic: Nic) -> dict[str, Json]:
+    """The deprecated ip, netmask and gateway, as far as the nic has them."""
+    spelling: dict[str, Json] = {}
+    for text in nic.ips:
+        interface = interface_of(text)
+        if interface is None and text == "dhcp":
+            spelling["ip"] = "dhcp"
+            break
+        if interface is not None and interface.version == 4:
+            spelling |= {"ip": str(interface.ip), "netmask": str(interface.netmask)}
+            break
+    if gateway := next((each for each in nic.gateways if ":" not in each), None):
+        spelling["gateway"] = gateway
+    return spelling
