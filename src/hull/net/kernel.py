@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The Datalinks port on Linux: a bridge a nic tag, a veth pair a vnic, rules in nftables.
+
+The host end of a pair is a port of the tag's bridge, and all protection is there; the other end is
+born in the zone's namespace and can be trusted with nothing.
+"""
+
+import shutil
+import time
+from contextlib import ExitStack
+from errno import ENODEV
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+
+from hull.errors import CommandFailed, Exists, HostError, KernelError, NotFound, Timeout
+from hull.linux import netlink, nft, sysctl
+from hull.linux.netlink import LinkInfo, Netlink
+from hull.linux.netns import in_netns, opened
+from hull.net import dhcp, nat
+from hull.net.datalink import Link, NicTag, Vnic
+from hull.net.nictag import stable_mac
+from hull.net.protection import FAMILY, Protection
+from hull.net.record import Records
+
+LOOPBACK = "lo"
+
+# The n-th link of a zone has metric METRIC + n: with several default routes the first nic wins.
+METRIC = 100
+
+READY_TIMEOUT = 5.0
+
+
+class KernelDatalinks:
+    """The nic tags and vnics of one host, in the network namespace of the calling thread."""
+
+    def __init__(self, run: Path, *, host_id: str, networks: tuple[NicTag, ...]) -> None:
+        """`run` is the host's runtime directory, `networks` what `up` makes."""
+        self._prefix = f"h{host_id}"
+        self._table = f"hull-{host_id}"
+        self._tags = {tag.name: tag for tag in networks}
+        self._run = run
+        self._state = run / "net"
+        self._records = Records(self._state / "vnics")
+        self._forwarding = self._state / "forwarding.json"
+        self._protection = Protection(self._table, self._prefix)
+
+    # -- the port ---------------------------------------------------------------------------------
+
+    def nic_tags(self) -> dict[str, NicTag]:
+        return dict(self._tags)
+
+    def links(self) -> list[Link]:
+        with Netlink() as host:
+            found = {link.index: link for link in host.links()}
+        tags = {tag.link: tag.name for tag in self._tags.values()}
+        return [
+            Link(name=link.name, nic_tag=tags[master.name], mac=link.alias, up=link.running)
+            for link in found.values()
+            if link.name.startswith(self._prefix)
+            and (master := found.get(link.master))
+            and master.name in tags
+        ]
+
+    def create_vnic(self, vnic: Vnic, netns: str) -> None:
+        tag = self._tag(vnic.nic_tag)
+        with ExitStack() as stack:
+            namespace = stack.enter_context(opened(netns))
+            host = stack.enter_context(Netlink())
+            bridge = _bridge(host, tag)
+            if host.link(vnic.link):
+                raise Exists(f"link {vnic.link} exists already")
+            undo = stack.enter_context(ExitStack())
+            self._protect(vnic, undo)
+            self._connect(vnic, tag, host, bridge, namespace, undo)
+            _wait_running(host, vnic.link, tag.link)
+            self._records.complete(vnic.link)
+            undo.pop_all()
+
+    def delete_vnic(self, link: str) -> None:
+        vnic = self._records.get(link)
+        if vnic is None and not link.startswith(self._prefix):
+            return
+        with Netlink() as host:
+            _delete_link(host, link)
+        if vnic:
+            self._unprotect(vnic)
+
+    def up(self) -> None:
+        self._check()
+        self._state.mkdir(parents=True, exist_ok=True)
+        routed = [tag for tag in self._tags.values() if tag.address or tag.address6]
+        with Netlink() as host:
+            vnics = self._sweep(host)
+            self._load_rules(vnics)
+            for tag in self._tags.values():
+                _make_bridge(host, tag)
+            self._reconnect(host, vnics)
+            if routed:
+                nat.enable_forwarding(self._forwarding, alone=self._is_alone(host))
+        for tag in routed:
+            dhcp.start(tag, dhcp.directory(self._run, tag.name))
+
+    def down(self) -> None:
+        for directory in sorted(self._state.glob("dhcp/*")):
+            dhcp.stop(directory)
+        with Netlink() as host:
+            for link in self._own(host):
+                _delete_link(host, link.name)
+            nat.restore_forwarding(self._forwarding, alone=self._is_alone(host))
+        nft.apply(nft.delete_table(FAMILY, self._table) + nft.delete_table(nat.FAMILY, self._table))
+        if self._state.exists():
+            shutil.rmtree(self._state)
+
+    # -- steps of create_vnic and delete_vnic -----------------------------------------------------
+
+    def _protect(self, vnic: Vnic, undo: ExitStack) -> None:
+        """Load what the vnic may send, before it can send anything."""
+        if stale := self._records.get(vnic.link):
+            self._unprotect(stale)
+        self._records.begin(vnic)
+        undo.callback(self._unprotect, vnic)
+        nft.apply(self._protection.load(vnic, self._tag(vnic.nic_tag)))
+
+    def _unprotect(self, vnic: Vnic) -> None:
+        tag = self._tags.get(vnic.nic_tag)
+        try:
+            if tag:
+                nft.apply(self._protection.unload(vnic, tag))
+        except CommandFailed:
+            if nft.has_table(FAMILY, self._table):
+                raise
+        self._records.remove(vnic.link)
+
+    def _connect(
+        self,
+        vnic: Vnic,
+        tag: NicTag,
+        host: Netlink,
+        bridge: LinkInfo,
+        namespace: int,
+        undo: ExitStack,
+    ) -> None:
+        """Make the pair and set up both ends."""
+        pair = netlink.create_veth(
+            vnic.link,
+            master=bridge.index,
+            mtu=vnic.mtu or tag.mtu,
+            peer=vnic.interface,
+            peer_mac=vnic.mac,
+            namespace=namespace,
+        )
+        host.batch(pair)
+        undo.callback(_delete_link, host, vnic.link)
+        _attach(host, vnic, bridge)
+        in_netns(namespace, partial(_configure, vnic, tag))
+
+    def _tag(self, name: str) -> NicTag:
+        try:
+            return self._tags[name]
+        except KeyError:
+            raise NotFound(
+                f'no nic tag "{name}" on this host', hint="list them with `nictagadm list`"
+            ) from None
+
+    # -- steps of up and down ---------------------------------------------------------------------
+
+    def _check(self) -> None:
+        """Raise HostError if the host's own networks would get in the way of another's."""
+        mine = {tag.link for tag in self._tags.values()}
+        with Netlink() as host:
+            names = {link.index: link.name for link in host.links()}
+            others = [(names.get(i, ""), address) for i, address in host.addresses()]
+        for tag in self._tags.values():
+            for name, address in others:
+                own = tag.address if address.version == 4 else tag.address6
+                if own and name not in mine and address.network.overlaps(own.network):
+                    raise HostError(
+                        f"nic tag {tag.name}'s network {own.network} overlaps {address} on {name}",
+                        hint="choose another root for this host, and so another network",
+                    )
+
+    def _sweep(self, host: Netlink) -> list[Vnic]:
+        """Remove what a killed hulld left half made; the vnics that are whole."""
+        found = {link.name for link in self._own(host) if link.kind == "veth"}
+        whole = []
+        for vnic, complete in list(self._records.all()):
+            if complete and vnic.link in found and vnic.nic_tag in self._tags:
+                whole.append(vnic)
+            else:
+                self._records.remove(vnic.link)
+        for name in found - {vnic.link for vnic in whole}:
+            _delete_link(host, name)
+        return whole
+
+    def _load_rules(self, vnics: list[Vnic]) -> None:
+        """The tables anew, in one transaction: no frame passes in between that should not."""
+        loads = [self._protection.load(vnic, self._tags[vnic.nic_tag]) for vnic in vnics]
+        nat_rules = nat.rules(self._table, self._prefix, self._tags.values())
+        nft.apply(self._protection.rules() + "".join(loads) + nat_rules)
+
+    def _reconnect(self, host: Netlink, vnics: list[Vnic]) -> None:
+        """Make vnics ports of their bridge again, where it was removed behind our back."""
+        for vnic in vnics:
+            bridge = _bridge(host, self._tags[vnic.nic_tag])
+            port = host.link(vnic.link)
+            if port and port.master != bridge.index:
+                host.batch(netlink.set_link(vnic.link, master=bridge.index))
+                _attach(host, vnic, bridge)
+
+    def _own(self, host: Netlink) -> list[LinkInfo]:
+        return [
+            link
+            for link in host.links()
+            if link.name.startswith(self._prefix) and link.kind in ("veth", "bridge")
+        ]
+
+    def _is_alone(self, host: Netlink) -> bool:
+        """Whether nobody else has a bridge in this namespace."""
+        return all(
+            link.name.startswith(self._prefix) for link in host.links() if link.kind == "bridge"
+        )
+
+
+def _bridge(host: Netlink, tag: NicTag) -> LinkInfo:
+    bridge = host.link(tag.link)
+    if bridge is None:
+        raise HostError(
+            f"nic tag {tag.name} has no link {tag.link}", hint="bring the host up with `hull up`"
+        )
+    return bridge
+
+
+def _make_bridge(host: Netlink, tag: NicTag) -> None:
+    """The tag's link as it should be, from whatever it is."""
+    found = host.link(tag.link)
+    mac = stable_mac(tag.link)
+    if found and found.kind != "bridge":
+        raise HostError(f"link {tag.link} exists and is not Hull's", hint="rename or delete it")
+    if not found:
+        host.batch(netlink.create_bridge(tag.link, mac=mac, mtu=tag.mtu))
+    if sysctl.read(f"net/ipv6/conf/{tag.link}/accept_ra") not in (None, "0"):
+        sysctl.write(f"net/ipv6/conf/{tag.link}/accept_ra", "0")
+    bridge = _bridge(host, tag)
+    addresses = [address for address in (tag.address, tag.address6) if address]
+    host.batch(
+        netlink.set_link(tag.link, up=True, mac=mac, mtu=tag.mtu),
+        *(netlink.add_address(bridge.index, address) for address in addresses),
+    )
+
+
+def _attach(host: Netlink, vnic: Vnic, bridge: LinkInfo) -> None:
+    """Set up the host end of a pair that is a port of the bridge."""
+    port = host.link(vnic.link)
+    if port is None:
+        raise HostError(f"link {vnic.link} has gone", hint="its zone has ended; start it again")
+    # An address of its own would only add to the noise on the network.
+    if sysctl.read(f"net/ipv6/conf/{vnic.link}/disable_ipv6") == "0":
+        sysctl.write(f"net/ipv6/conf/{vnic.link}/disable_ipv6", "1")
+    requests = [
+        netlink.set_port(vnic.link, learning=vnic.allow_mac_spoofing),
+        netlink.set_link(vnic.link, up=True, alias=vnic.mac),
+    ]
+    if not vnic.allow_mac_spoofing:
+        requests.append(netlink.add_forwarding(port.index, vnic.mac))
+    host.batch(*requests)
+
+
+def _configure(vnic: Vnic, tag: NicTag) -> None:
+    """Set up the zone's end: called in the zone's namespace."""
+    with Netlink() as zone:
+        link = zone.link(vnic.interface)
+        if link is None:
+            raise HostError(f"{vnic.interface} has gone from the zone")
+        for name, value in ipv6_settings(vnic, tag).items():
+            path = f"net/ipv6/conf/{vnic.interface}/{name}"
+            if sysctl.read(path) not in (None, value):
+                sysctl.write(path, value)
+        zone.batch(
+            netlink.set_link(LOOPBACK, up=True),
+            netlink.set_link(vnic.interface, up=True),
+            *(netlink.add_address(link.index, address) for address in vnic.addresses),
+        )
+        zone.batch(*default_routes(vnic, link.index))
+
+
+def ipv6_settings(vnic: Vnic, tag: NicTag) -> dict[str, str]:
+    """The zone's switches for its end: the addresses it may use, and no others."""
+    settings = {
+        "disable_ipv6": "0",
+        "accept_ra": "1" if vnic.autoconf else "0",
+        "addr_gen_mode": "0",  # made from the MAC, as the protection expects
+        "use_tempaddr": "0",
+        "router_solicitation_delay": "0",
+    }
+    # Where only this host's zones are, their MACs differ: nobody need be asked, at once it works.
+    return settings | ({"dad_transmits": "0"} if tag.address6 else {})
+
+
+def default_routes(vnic: Vnic, index: int) -> list[netlink.Request]:
+    """A default route by each gateway of a vnic."""
+    networks = [address.network for address in vnic.addresses]
+    requests = []
+    for text in vnic.gateways:
+        gateway = ip_address(text)
+        near = gateway.is_link_local or any(gateway in network for network in networks)
+        requests.append(
+            netlink.add_default_route(index, gateway, metric=METRIC + index, onlink=not near)
+        )
+    return requests
+
+
+def _wait_running(host: Netlink, *names: str) -> None:
+    """Wait until links can send: the kernel follows a carrier late, and loses packets meanwhile.
+
+    Since Linux 6.8 asking is enough to make it follow; before, it takes a millisecond.
+    """
+    deadline = time.monotonic() + READY_TIMEOUT
+    for name in names:
+        while not ((link := host.link(name)) and link.running):
+            if link is None or time.monotonic() > deadline:
+                raise Timeout(f"link {name} did not come up", hint=f"look at `ip link show {name}`")
+            time.sleep(0.0005)
+
+
+def _delete_link(host: Netlink, name: str) -> None:
+    try:
+        host.batch(netlink.delete_link(name))
+    except KernelError as exc:
+        if exc.errno != ENODEV:
+            raise
