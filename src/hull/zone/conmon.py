@@ -35,7 +35,6 @@ def conmon_argv(run: Path, uuid: str, log: Path, runtime: list[str]) -> list[str
         "--container-pidfile", str(run / "init.pid"),
         "--conmon-pidfile", str(run / "conmon.pid"),
         "--exit-dir", str(run / "exit"),
-        "--persist-dir", str(run),
         "--full-attach",
         "--terminal",
         "--no-sync-log",
