@@ -38,7 +38,11 @@ def build_from(options: argparse.Namespace, report: Report) -> Built:
     return build(recipe, options.output.absolute(), report, suite=suite, mirror=options.mirror)
 
 
-def main() -> int:
+def main() -> None:
+    sys.exit(run())
+
+
+def run() -> int:
     options = parser().parse_args()
     started = time.monotonic()
 

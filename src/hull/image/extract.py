@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """Unpack an image's archive below a directory, and nowhere else, however hostile the archive is.
 
-GNU tar runs in a mount namespace whose root holds nothing but the host's /usr, read-only, and the
-target; it can make no device node, and reaches no network. Devices below ./dev are left out: a
+GNU tar runs in a mount namespace of its own, below a root that holds nothing but the host's /usr,
+read-only, and the target. It keeps too few capabilities to leave that root or to make a device
+node, has no file open outside, and reaches no network. Devices below ./dev are left out: a
 zone's are the host's business.
 """
 
@@ -24,7 +25,7 @@ PIPE_SIZE = 1 << 20
 # $1: an empty directory to become the root; $2: where to unpack. No name is interpolated.
 CAGE = r"""
 mount -t tmpfs -o mode=755,size=1m,nosuid,nodev cage "$1"
-mkdir "$1/usr" "$1/root" "$1/old"
+mkdir "$1/usr" "$1/root"
 mount --bind /usr "$1/usr"
 mount -o remount,bind,ro,nosuid,nodev "$1/usr"
 mount --bind "$2" "$1/root"
@@ -32,13 +33,10 @@ mount -o remount,bind,nosuid,nodev,noexec "$1/root"
 for name in bin sbin lib lib32 lib64 libx32; do
     [ ! -L "/$name" ] || cp -P "/$name" "$1/$name"
 done
-cd "$1"
-pivot_root . old
-umount -l /old
-rmdir /old
-mount -o remount,ro,nosuid,nodev /
+mount -o remount,ro,nosuid,nodev "$1"
+cage=$1
 shift 2
-exec "$@"
+exec chroot "$cage" "$@"
 """
 
 CAPABILITIES = "-all,+chown,+dac_override,+fowner,+fsetid,+setfcap"

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MPL-2.0
+"""imgapid's HTTP: IMGAPI's public mode over a Catalog. It only reads.
+
+One thread a connection, at most MAX_CONNECTIONS; whoever is silent, or sends or takes too slowly, is
+cut off.
+"""
+
+import json
+import logging
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from hull.image.catalog import Catalog, Entry, select
+from hull.image.manifest import UUID
+from hull.wire import Json
+
+log = logging.getLogger("hull.imgapid")
+
+SILENCE = 30.0  # seconds: a client that neither sends nor takes anything for so long is gone
+MAX_CONNECTIONS = 128
+SLOWEST = 16 << 10  # bytes a second
+RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+IMAGE = re.compile(rf"/images/({UUID.pattern})(/file)?")
+
+
+class NoImage(Exception):
+    """404, in IMGAPI's words."""
+
+
+def parse_range(header: str, size: int) -> tuple[int, int] | None:
+    """First byte and the one after the last; None for all of it (a list of ranges counts as none).
+
+    Raises ValueError for a range that is not in the file.
+    """
+    found = RANGE.fullmatch(header.strip())
+    if not found or found[0] == "bytes=-":
+        return None
+    first, last = found[1], found[2]
+    if not first:
+        if int(last) == 0:
+            raise ValueError("no bytes at all")
+        return max(size - int(last), 0), size
+    start, end = int(first), min(int(last) + 1, size) if last else size
+    if start >= end:
+        raise ValueError("beyond the end of the file")
+    return start, end
+
+
+class Server(ThreadingHTTPServer):
+    """Serves a catalog until `shutdown`."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], catalog: Catalog) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.catalog = catalog
+        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        super().__init__(address, Handler)
+
+    def process_request_thread(self, request: object, client_address: object) -> None:
+        try:
+            super().process_request_thread(request, client_address)  # type: ignore[arg-type]  # as given
+        finally:
+            self._places.release()
+
+    def verify_request(self, request: object, client_address: object) -> bool:
+        """False closes the connection at once: better than an endless queue of threads."""
+        del request, client_address
+        return self._places.acquire(blocking=False)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        log.debug("connection of %s broke off", client_address, exc_info=True)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "imgapid"
+    sys_version = ""
+    timeout: float | None = SILENCE
+
+    @property
+    def catalog(self) -> Catalog:
+        assert isinstance(self.server, Server)
+        return self.server.catalog
+
+    @contextmanager
+    def _deadline(self, seconds: float) -> Iterator[None]:
+        """Cut the connection if this takes longer; `timeout` alone lets through a byte at a time."""
+        timer = threading.Timer(seconds, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _cut(self) -> None:
+        with suppress(OSError):  # it is closed already
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def parse_request(self) -> bool:
+        """The request line is there: its headers must follow soon."""
+        with self._deadline(SILENCE):
+            return super().parse_request()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        parts = urlsplit(self.path)
+        query = dict(parse_qsl(parts.query))
+        try:
+            self._route(parts.path.rstrip("/") or "/", query)
+        except NoImage as exc:
+            self._error(HTTPStatus.NOT_FOUND, "ResourceNotFound", str(exc))
+        except ValueError as exc:
+            self._error(HTTPStatus.UNPROCESSABLE_ENTITY, "InvalidParameter", str(exc))
+        except TimeoutError:
+            self.close_connection = True
+
+    def _route(self, path: str, query: dict[str, str]) -> None:
+        if path == "/ping":
+            self._json({"ping": "pong", "version": "2.0.0", "imgapi": True, "pid": os.getpid()})
+        elif path == "/images":
+            chosen = select(self.catalog.entries(), query)
+            self._json([entry.manifest.data for entry in chosen])
+        elif found := IMAGE.fullmatch(path):
+            entry = self._entry(found[1])
+            if found[3]:
+                self._file(entry)
+            else:
+                self._json(entry.manifest.data)
+        else:
+            self._error(HTTPStatus.NOT_FOUND, "ResourceNotFound", f"{path} does not exist")
+
+    def _entry(self, uuid: str) -> Entry:
+        entry = self.catalog.entries().get(uuid)
+        if entry is None:
+            raise NoImage(f"image {uuid} not found")
+        return entry
+
+    def _file(self, entry: Entry) -> None:
+        if entry.file is None:
+            raise NoImage(f"image {entry.manifest.uuid} has no file")
+        with entry.file.open("rb") as file:
+            status = os.fstat(file.fileno())
+            etag = f'"{status.st_size:x}-{status.st_mtime_ns:x}"'
+            if self._is_stale(etag):
+                self._error(HTTPStatus.PRECONDITION_FAILED, "PreconditionFailed", "it has changed")
+                return
+            try:
+                part = parse_range(self.headers.get("Range", ""), status.st_size)
+            except ValueError:
+                self._unsatisfiable(status.st_size)
+                return
+            start, end = part or (0, status.st_size)
+            self._file_head(entry.file, etag, start, end, status.st_size, partial=part is not None)
+            if self.command == "GET":
+                self._send(file.fileno(), start, end)
+
+    def _is_stale(self, etag: str) -> bool:
+        wanted = self.headers.get("If-Match")
+        return wanted is not None and wanted.strip() not in ("*", etag)
+
+    def _unsatisfiable(self, size: int) -> None:
+        self.send_response(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+        self.send_header("Content-Range", f"bytes */{size}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _file_head(
+        self, path: Path, etag: str, start: int, end: int, size: int, *, partial: bool
+    ) -> None:
+        self.send_response(HTTPStatus.PARTIAL_CONTENT if partial else HTTPStatus.OK)
+        self.send_header("Content-Type", "application/octet-stream")
+        self.send_header("Content-Length", str(end - start))
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("ETag", etag)
+        if partial:
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+        else:
+            self.send_header("Content-MD5", self.catalog.content_md5(path))
+        self.end_headers()
+
+    def _send(self, file: int, start: int, end: int) -> None:
+        """The kernel copies; a client that takes nothing for SILENCE seconds is cut off."""
+        with open(file, "rb", closefd=False) as source:
+            count = end - start
+            with self._deadline(SILENCE + count / SLOWEST):
+                sent = self.connection.sendfile(source, start, count) if count else 0
+        if sent != count:
+            self.close_connection = True  # it was promised more than there is now
+
+    def _json(self, value: Json, status: HTTPStatus = HTTPStatus.OK) -> None:
+        body = json.dumps(value, indent=2).encode() + b"\n"
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def _error(self, status: HTTPStatus, code: str, message: str) -> None:
+        self._json({"code": code, "message": message}, status)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What http.server itself refuses, in IMGAPI's form."""
+        status = HTTPStatus(code)
+        self.close_connection = True
+        self.command = self.command or "GET"
+        words = "ResourceNotFound" if code == 404 else "BadRequest"
+        self._error(status, words, message or explain or status.phrase)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
+        log.info("%s %s", self.address_string(), format % args)
