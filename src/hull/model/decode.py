@@ -33,15 +33,15 @@ class Context:
     def say(self, path: str, message: str, hint: str = "") -> None:
         self.problems.append(Problem(path, message, hint))
 
-    def of_elements(self, name: str) -> "Context":
-        """For the elements of object-array `name`."""
+    def of_elements(self, name: str, row: Prop) -> "Context":
+        """For the elements of object-array `name`; one that is refused is refused as a whole."""
         actions = {"r": "ar"}.get(self.actions, "u" if name.startswith("update_") else "a")
         return Context(
             brand=self.brand,
             actions=actions,
             update=actions == "u",
             trusted=self.trusted,
-            refuse_later=self.refuse_later,
+            refuse_later=self.refuse_later and row.acted,
             problems=self.problems,
         )
 
@@ -163,7 +163,7 @@ def _object_array(raw: Json, row: Prop, ctx: Context, path: str) -> tuple[Values
         raise BadValue(f"must be an array of objects, not {describe(raw)}", 'write [{"…": "…"}]')
     if row.item is None:
         raise TypeError(f"the row of {path} lacks its item")
-    inner = ctx.of_elements(path)
+    inner = ctx.of_elements(path, row)
     return tuple(
         decode_values(each, rows(row.item), inner, f"{path}[{index}]")
         for index, each in enumerate(raw)

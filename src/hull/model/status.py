@@ -14,13 +14,13 @@ class Status:
     state: str = prop(
         Kind.STRING,
         "ro",
-        "State of the VM: running, stopped, provisioning, failed, stopping, receiving, …",
+        "State of the VM: running, stopped, provisioning, failed, stopping, receiving.",
         width=16,
     )
     zone_state: str = prop(
         Kind.STRING,
         "ro",
-        "State of the zone: configured, incomplete, installed, ready, running, …",
+        "State of the zone: configured, incomplete, installed, ready, running, shutting_down, down.",
         width=10,
     )
     type: str = prop(

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The decoder's type rules: facts/vmadm.md §6.1, row by row."""
+
+from typing import Any
+
+import pytest
+
+from hull.errors import InvalidPayload
+from hull.model.decode import decode
+from hull.model.prop import BRANDS
+from hull.model.vm import VM
+from hull.wire import Json, JsonObject
+
+IMAGE = "398deede-c025-11e3-8b24-f3ba141900bd"
+OWNER = "00000000-0000-0000-0000-000000000000"
+
+
+def create(payload: JsonObject) -> VM:
+    return decode({"image_uuid": IMAGE, **payload}, VM, brand="joyent", action="create")
+
+
+def problems(payload: Json, brand: str = "joyent", action: str = "create") -> dict[str, str]:
+    """Path -> message and hint of what is wrong; {} if nothing is."""
+    try:
+        decode(payload, VM, brand=brand, action=action)
+    except InvalidPayload as exc:
+        return {problem.path: f"{problem.message} ({problem.hint})" for problem in exc.problems}
+    return {}
+
+
+TAKEN: list[tuple[str, Json, Any]] = [
+    ("autoboot", True, True),
+    ("autoboot", False, False),
+    ("autoboot", "true", True),
+    ("autoboot", "false", False),
+    ("autoboot", 1, True),
+    ("autoboot", "1", True),
+    ("quota", 20, 20),
+    ("quota", "20", 20),
+    ("quota", 20.0, 20),
+    ("quota", 0, 0),
+    ("quota", None, 10),
+    ("quota", "", 10),
+    ("max_swap", 256, 256),
+    ("alias", "x", "x"),
+    ("alias", "", ""),
+    ("alias", None, ""),
+    ("alias", "größe ☃", "größe ☃"),
+    ("owner_uuid", "notauuid", "notauuid"),
+    ("billing_id", "notauuid", "notauuid"),
+    ("owner_uuid", None, OWNER),
+    ("uuid", IMAGE, IMAGE),
+    ("resolvers", ["8.8.8.8", "2001:4860:4860::8888"], ("8.8.8.8", "2001:4860:4860::8888")),
+    ("resolvers", "8.8.8.8, 1.1.1.1", ("8.8.8.8", "1.1.1.1")),
+    ("resolvers", "", ()),
+    ("resolvers", [], ()),
+    ("internal_metadata_namespaces", ["a", 7], ("a", "7")),
+    ("tags", {"a": "b", "n": 1, "f": 1.5, "t": True}, {"a": "b", "n": 1, "f": 1.5, "t": True}),
+    ("tags", [], {}),
+    ("tags", None, {}),
+    ("zpool", "zones", "zones"),
+    ("hostname", "mirror-customer-information", "mirror-customer-information"),
+]
+
+
+@pytest.mark.parametrize(("name", "raw", "value"), TAKEN)
+def test_taken(name: str, raw: Json, value: object) -> None:
+    assert getattr(create({name: raw}), name) == value
+
+
+REFUSED: list[tuple[str, Json, str]] = [
+    ("autoboot", 0, "must be true or false, not 0"),
+    ("autoboot", "0", 'must be true or false, not "0"'),
+    ("autoboot", "yes", 'not "yes"'),
+    ("autoboot", None, "not null"),
+    ("autoboot", "", 'not ""'),
+    ("autoboot", [], "not []"),
+    ("quota", -1, "at least 0 GiB, is -1 (use 0 GiB or more)"),
+    ("quota", 1.5, "must be a whole number of GiB, not 1.5"),
+    ("quota", "x", "must be a whole number of GiB"),
+    ("quota", "10G", "write the number alone, without a unit"),
+    ("quota", True, "must be a whole number"),
+    ("quota", [1], "must be a whole number"),
+    ("quota", 1 << 63, "at most 9223372036854775807 GiB, is a very large number"),
+    ("quota", "9" * 5000, "must be a whole number"),
+    ("quota", float("nan"), "must be a whole number"),
+    ("max_swap", 255, "at least 256 MiB, is 255 (use 256 MiB or more)"),
+    ("max_swap", 0, "at least 256 MiB"),
+    ("alias", 1, "must be a string, not 1 (put it in quotes)"),
+    ("alias", True, "must be a string"),
+    ("alias", {}, "must be a string"),
+    ("alias", ["x"], "must be a string"),
+    ("alias", "a\nb", "cannot be printed"),
+    ("alias", "\ud800", "cannot be printed"),
+    ("hostname", "two words", "it must match"),
+    ("hostname", "x" * 64, "it must match"),
+    ("dns_domain", "a\\b", "it must match"),
+    ("init_name", "sbin/init", "it must match /.+"),
+    ("uuid", IMAGE.upper(), "write it in lower case"),
+    ("uuid", "", 'must be a UUID, not ""'),
+    ("uuid", None, "must be a UUID, not null"),
+    ("uuid", "x", "must be a UUID"),
+    ("uuid", f"{IMAGE}\n", "must be a UUID"),
+    ("resolvers", None, "must be a list, not null"),
+    ("resolvers", {}, "must be a list, not {}"),
+    ("resolvers", ["x"], '"x" is not an IP address'),
+    ("resolvers", ["8.8.8.8,1.1.1.1"], "has a comma"),
+    ("resolvers", [None], "members must be strings or numbers, not null"),
+    ("resolvers", [""], "members must be strings or numbers"),
+    ("resolvers", ["fe80::1%eth0"], "must not name a scope"),
+    ("internal_metadata_namespaces", ["foo:bar"], "it must match"),
+    ("internal_metadata_namespaces", ["a b"], "it must match"),
+    ("tags", "x", "must be an object"),
+    ("tags", ["x"], "must be an object"),
+    ("nics", {}, "must be an array of objects"),
+    ("nics", "x", "must be an array of objects"),
+    ("zpool", "tank", 'there is no pool "tank" (use one of: zones)'),
+    ("zpool", "", "there is no pool"),
+    ("zfs_root_compression", "zstd", "use one of: on, off, gzip, gzip-1"),
+    ("zfs_root_recsize", 1000, "use one of: 0, 512, 1024"),
+    # Decoded, but not acted on.
+    ("firewall_enabled", True, "not supported yet (remove it)"),
+    ("routes", {"10.0.0.0/8": "10.1.1.1"}, "not supported yet"),
+    ("limit_priv", "default,sys_time", "not supported yet"),
+    ("zfs_io_priority", 50, "not supported yet"),
+    ("delegate_dataset", True, "not supported yet"),
+    ("filesystems", [{"source": "/a", "target": "/b", "type": "lofs"}], "not supported yet"),
+    ("indestructible_zoneroot", True, "not supported yet"),
+    # Not there, or not for this brand.
+    ("max_physcal_memory", 1, "unknown property (did you mean `max_physical_memory`?)"),
+    ("xyzzy", 1, "unknown property (remove it)"),
+    ("vcpus", 1, "not for VMs of brand joyent (only for kvm, bhyve; remove it)"),
+    ("disks", [], "not for VMs of brand joyent"),
+    ("vnc_port", 1, "not for VMs of brand joyent"),
+    ("kernel_version", "3.13.0", "only for lx"),
+    ("docker", True, "only for joyent-minimal, lx"),
+    ("create_timestamp", "2026-01-01T00:00:00.000Z", "not allowed in create"),
+]
+
+
+@pytest.mark.parametrize(("name", "raw", "message"), REFUSED)
+def test_refused(name: str, raw: Json, message: str) -> None:
+    found = problems({"image_uuid": IMAGE, name: raw})
+    assert list(found) == [name]
+    assert message in found[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("firewall_enabled", False),
+        ("routes", {}),
+        ("limit_priv", "default"),
+        ("limit_priv", ["default"]),
+        ("zfs_io_priority", "100"),
+        ("fs_allowed", ""),
+        ("zfs_snapshot_limit", None),
+        ("filesystems", []),
+    ],
+)
+def test_what_is_not_acted_on_may_say_what_is_so_anyway(name: str, raw: Json) -> None:
+    assert problems({"image_uuid": IMAGE, name: raw}) == {}
+
+
+NIC_REFUSED: list[tuple[str, Json, str]] = [
+    ("vlan_id", 4096, "at most 4095"),
+    ("vlan_id", 5, "not supported yet"),
+    ("mtu", 575, "at least 576 bytes"),
+    ("mtu", 9001, "at most 9000 bytes"),
+    ("vrrp_vrid", 256, "at most 255"),
+    ("mac", "x", "is not a MAC address"),
+    ("mac", "01:00:5e:00:00:01", "multicast"),
+    ("mac", "0:0:0:0:0:0", "is no address"),
+    ("allowed_dhcp_cids", ["0x1"], "it must match"),
+    ("nic_tag", "a b", "it must match [a-zA-Z0-9_/]+"),
+    ("interface", "lo", "it must match"),
+    ("interface", "a" * 16, "it must match"),
+    ("model", "virtio", "only for kvm, bhyve"),
+    ("ip", "10.0.0.300", "is not an IP address"),
+    ("ip", "2001:db8::1", "is not an IPv4 address"),
+    ("ip", "127.0.0.1", "is a loopback address"),
+    ("ip", "224.0.0.1", "is a multicast address"),
+    ("ip", "0.0.0.0", "is not the address of a host"),  # refused, not bound
+    ("ip", "255.255.255.255", "reserved range"),
+    ("netmask", "255.0.255.0", "is not a netmask"),
+    ("netmask", "24", "is not a netmask"),
+    ("ips", ["10.0.0.1"], "has no prefix length"),
+    ("ips", ["10.0.0.1/33"], "is not ADDRESS/PREFIX"),
+    ("ips", ["10.0.0.1/x"], "has no prefix length that is a number"),
+    ("ips", ["10.0.0.0/24"], "is the address of the network itself"),
+    ("ips", ["10.0.0.255/24"], "is the network's broadcast address"),
+    ("ips", ["x/24"], "is not ADDRESS/PREFIX"),
+    ("gateways", ["x"], "is not an IP address"),
+    ("gateway", "2001:db8::1", "is not an IPv4 address"),
+    ("allowed_ips", ["10.0.0.0/33"], "is not an IP address or CIDR block"),
+    ("foo", 1, "unknown property"),
+    ("primry", True, "did you mean `primary`?"),
+]
+
+
+@pytest.mark.parametrize(("name", "raw", "message"), NIC_REFUSED)
+def test_nic_refused(name: str, raw: Json, message: str) -> None:
+    member: JsonObject = {name: raw}
+    found = problems({"image_uuid": IMAGE, "nics": [{"nic_tag": "admin", **member}]})
+    assert list(found) == [f"nics[0].{name}"]
+    assert message in found[f"nics[0].{name}"]
+
+
+def test_all_problems_are_named_at_once() -> None:
+    found = problems(
+        {"quota": "x", "tags": {"a": {}, "b": None}, "nics": [{}, 3, {"nic_tag": "a", "mtu": 1}]}
+    )
+    assert set(found) == {
+        "quota",
+        "tags.a",
+        "tags.b",
+        "nics[0].nic_tag",
+        "nics[1]",
+        "nics[2].mtu",
+        "image_uuid",
+    }
+
+
+def test_another_name_meets_the_requirement() -> None:
+    assert problems({"dataset_uuid": IMAGE}) == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "uuid", "brand", "image_uuid", "zpool", "mdata_exec_timeout", "state", "delegate_dataset",
+        "tags", "customer_metadata", "internal_metadata", "routes", "nics", "filesystems",
+    ],
+)  # fmt: skip  # a list of words
+def test_update_refuses(name: str) -> None:
+    assert list(problems({name: None}, action="update")) == [name]
+
+
+@pytest.mark.parametrize("payload", [None, [], 3, "x", True])
+def test_a_payload_is_an_object(payload: Json) -> None:
+    assert "must be an object" in problems(payload)[""]
+
+
+@pytest.mark.parametrize(
+    ("brand", "payload"),
+    [
+        ("kvm", {"ram": 512, "vcpus": 2, "disks": [{"size": 10240, "model": "virtio"}]}),
+        ("bhyve", {"ram": 512, "bootrom": "uefi", "nics": [{"nic_tag": "a", "model": "virtio"}]}),
+    ],
+)
+def test_guests_are_decoded_although_no_brand_runs_them_yet(
+    brand: str, payload: JsonObject
+) -> None:
+    assert problems(payload, brand=brand) == {}
+
+
+@pytest.mark.parametrize(
+    ("brand", "name", "raw"),
+    [
+        ("bhyve", "tmpfs", 1),
+        ("bhyve", "filesystems", []),
+        ("bhyve", "delegate_dataset", True),
+        ("bhyve", "package_name", "x"),
+        ("kvm", "bootrom", "uefi"),
+        ("kvm", "resolvers", ["x"]),
+        ("bhyve", "vcpus", 0),
+        ("bhyve", "pci_devices", [{"path": "/x", "pci_slot": "1:2:3"}]),
+        ("bhyve", "pci_devices", [{"path": "/devices/x"}]),
+        ("bhyve", "disks", [{"size": 1, "refreservation": "auto"}]),
+        ("bhyve", "disks", [{"size": 1, "guest_block_size": "1000"}]),
+        ("bhyve", "disks", [{"size": 1, "uuid": "x"}]),
+        ("bhyve", "disks", [{"size": 1, "block_size": 1000}]),
+        ("kvm", "vnc_password", "123456789"),
+    ],
+)
+def test_guests_refused(brand: str, name: str, raw: Json) -> None:
+    found = problems({name: raw}, brand=brand)
+    assert len(found) == 1
+    assert next(iter(found)).startswith(name)
+
+
+def test_brands_differ_in_what_they_take() -> None:
+    assert set(BRANDS) == {"joyent", "joyent-minimal", "builder", "lx", "kvm", "bhyve"}
+    assert problems({"image_uuid": IMAGE, "kernel_version": "6.1"}, brand="lx") == {}
