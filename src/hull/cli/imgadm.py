@@ -254,6 +254,7 @@ def delete(args: Args) -> int:
     return 0
 
 
+FLAGS = {"-f": "", "-k": ""}
 TABLE = {"-j": "", "-H": "", "-o": "FIELD,...", "-s": "FIELD,..."}
 
 COMMAND = Command(
@@ -264,7 +265,7 @@ COMMAND = Command(
             "sources", sources, "[-v | -j] | -a URL [-fk] [-t TYPE] | -d URL",
             "List the image sources, add (-a) or delete (-d) one; -f without asking it first, "
             "-k without checking its certificate.",
-            options={"-v": "", "-j": "", "-a": "URL", "-d": "URL", "-t": "TYPE", "-f": "", "-k": ""},
+            options={"-v": "", "-j": "", "-a": "URL", "-d": "URL", "-t": "TYPE"} | FLAGS,
         ),
         Verb(
             "avail", avail, "[-jH] [-o FIELD,...] [-s FIELD,...] [FILTER...]",

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """imgapid's HTTP: IMGAPI's public mode over a Catalog. It only reads.
 
-One thread a connection, at most MAX_CONNECTIONS; whoever is silent, or sends or takes too slowly, is
-cut off.
+One thread a connection, at most MAX_CONNECTIONS; who is silent or too slow is cut off.
 """
 
 import json
@@ -12,7 +11,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -88,7 +87,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "imgapid"
     sys_version = ""
-    timeout: float | None = SILENCE
+    timeout = SILENCE  # type: ignore[mutable-override]  # http.server's way to set it
 
     @property
     def catalog(self) -> Catalog:
@@ -97,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
 
     @contextmanager
     def _deadline(self, seconds: float) -> Iterator[None]:
-        """Cut the connection if this takes longer; `timeout` alone lets through a byte at a time."""
+        """Cut the connection if this takes longer: `timeout` is content with a byte a time."""
         timer = threading.Timer(seconds, self._cut)
         timer.daemon = True
         timer.start()
@@ -110,10 +109,11 @@ class Handler(BaseHTTPRequestHandler):
         with suppress(OSError):  # it is closed already
             self.connection.shutdown(socket.SHUT_RDWR)
 
-    def parse_request(self) -> bool:
-        """The request line is there: its headers must follow soon."""
-        with self._deadline(SILENCE):
-            return super().parse_request()
+    def handle_one_request(self) -> None:
+        """From here to `_answer` the client has SILENCE seconds, for all of its request's head."""
+        with ExitStack() as self._waiting:
+            self._waiting.enter_context(self._deadline(SILENCE))
+            super().handle_one_request()
 
     def do_GET(self) -> None:
         self._answer()
@@ -122,6 +122,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
+        self._waiting.close()
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query))
         try:
