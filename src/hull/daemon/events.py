@@ -175,7 +175,7 @@ def changes(old: Json, new: Json) -> list[JsonObject]:
 
 
 def _differences(path: tuple[str | None, ...], old: Json, new: Json) -> Iterator[JsonObject]:
-    if type(old) is type(new) and old == new:
+    if _canonical(old) == _canonical(new):
         return
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
@@ -222,8 +222,13 @@ def _identity(element: Json) -> str:
     if isinstance(element, dict):
         for name in IDENTITIES:
             if name in element:
-                return json.dumps([name, element[name]])
-    return json.dumps(element, sort_keys=True)
+                return _canonical([name, element[name]])
+    return _canonical(element)
+
+
+def _canonical(value: Json) -> str:
+    """Equal for the same JSON only: to Python, true and 1 are equal."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _change(path: tuple[str | None, ...], action: str, old: Json, new: Json) -> JsonObject:
