@@ -32,6 +32,34 @@ ERROR_SCHEMA: JsonObject = {
     },
 }
 
+EVENT_SCHEMA: JsonObject = {
+    "description": "One object a line; the first is of type ready.",
+    "type": "object",
+    "required": ["type", "date", "uuid"],
+    "properties": {
+        "type": {"enum": ["ready", "create", "modify", "delete"]},
+        "date": {"type": "string", "format": "date-time"},
+        "uuid": {"type": "string", "description": "The VM's; the stream's for ready."},
+        "vms": {"type": "string", "description": "ready: the array of all VMs as JSON text."},
+        "zonename": {"type": "string"},
+        "vm": {"type": "object", "description": "As it is now; delete: as it was."},
+        "changes": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["prettyPath", "path", "action", "oldValue", "newValue"],
+                "properties": {
+                    "prettyPath": {"type": "string", "examples": ["nics.*.ip"]},
+                    "path": {"type": "array", "items": {"type": ["string", "null"]}},
+                    "action": {"enum": ["added", "removed", "changed"]},
+                    "oldValue": {},
+                    "newValue": {},
+                },
+            },
+        },
+    },
+}
+
 
 def document(
     routes: Sequence[Route], schemas: Mapping[str, JsonObject], *, version: str
@@ -90,9 +118,9 @@ def _schema(schema: Schema) -> JsonObject:
 
 
 def _content(route: Route) -> JsonObject:
-    result = _schema(route.result)
     if route.stream:
-        return {NDJSON: {"schema": {"description": "One object a line.", **result}}}
+        return {NDJSON: {"schema": EVENT_SCHEMA}}
+    result = _schema(route.result)
     content: JsonObject = {JSON: {"schema": result}}
     if route.long:
         content[NDJSON] = {
