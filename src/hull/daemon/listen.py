@@ -18,13 +18,13 @@ BACKLOG = 1024  # clients that the kernel keeps waiting for us; the rest wait in
 class Peer(NamedTuple):
     pid: int
     uid: int
-    gid: int
 
 
 def peer_of(sock: socket.socket) -> Peer:
     """Who has opened the other end, as the kernel vouches for it."""
     raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return Peer(*struct.unpack("3i", raw))
+    pid, uid, _ = struct.unpack("3i", raw)
+    return Peer(pid, uid)
 
 
 def bind(path: Path, *, owner: int = 0) -> socket.socket:

@@ -59,7 +59,7 @@ def test_times() -> None:
     assert logs.iso_time(0.0005) == "1970-01-01T00:00:00.000Z"
 
 
-PEER = Peer(42, 0, 0)
+PEER = Peer(42, 0)
 
 
 def run(*, mutates: bool, error: Exception | None = None) -> job.Outcome:
