@@ -40,7 +40,7 @@ def _unshare() -> int:
 def checksum(data: bytes) -> int:
     """The Internet checksum (RFC 1071)."""
     words = struct.unpack(f"!{(len(data) + 1) // 2}H", data + bytes(len(data) % 2))
-    total = sum(words)
+    total: int = sum(words)
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
@@ -110,6 +110,12 @@ class Lan:
         self._stack.callback(made.down)
         return made
 
+    def host_socket(self, link: str, protocol: int) -> socket.socket:
+        """Frames that reach the host itself by a link."""
+        made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
+        made.bind((link, protocol))
+        return made
+
     def host(self, *argv: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
 
@@ -126,13 +132,14 @@ def private_namespace() -> Iterator[None]:
         os.close(before)
 
 
-@pytest.fixture
-def lan(tmp_path: Path) -> Iterator[Lan]:
+@contextmanager
+def new_lan(directory: Path) -> Iterator[Lan]:
+    """The calling thread becomes a host in a namespace of its own for a while."""
     if os.geteuid() != 0:
         pytest.skip("needs root: makes network namespaces")
     assert threading.current_thread() is threading.main_thread()
     with private_namespace(), ExitStack() as stack:
-        yield Lan(tmp_path, stack)
+        yield Lan(directory, stack)
 
 
 def packet_socket(namespace: Namespace, interface: str, protocol: int = 3) -> socket.socket:

@@ -43,7 +43,9 @@ IFLA_LINKINFO, IFLA_IFALIAS, IFLA_NET_NS_FD, IFLA_EXT_MASK = 18, 20, 28, 29
 INFO_KIND, INFO_DATA, INFO_SLAVE_KIND, INFO_SLAVE_DATA = 1, 2, 4, 5
 VETH_INFO_PEER = 1
 BR_STP_STATE, BR_MCAST_SNOOPING = 5, 23
-BRPORT_LEARNING, BRPORT_UNICAST_FLOOD = 8, 9
+BRPORT_LEARNING, BRPORT_UNICAST_FLOOD, BRPORT_GROUP_FWD_MASK = 8, 9, 31
+# Frames to 01:80:c2:00:00:0x, which a bridge keeps to itself; it drops pause frames (1) anyhow.
+ALL_GROUPS = 0xFFFD
 RTEXT_FILTER_SKIP_STATS = 8
 IFF_UP = 1
 IF_OPER_UP = 6
@@ -174,8 +176,12 @@ def set_link(
 
 
 def set_port(name: str, *, learning: bool) -> Request:
-    """Whether a bridge port learns MACs, and so gets frames for those nobody is known to have."""
+    """Whether a bridge port learns MACs, and so gets frames for those nobody is known to have.
+
+    What it sends to the bridge itself (LLDP, LACP) is forwarded instead: so it passes the rules.
+    """
     flags = _byte(BRPORT_LEARNING, learning) + _byte(BRPORT_UNICAST_FLOOD, learning)
+    flags += attribute(BRPORT_GROUP_FWD_MASK, struct.pack("=H", ALL_GROUPS))
     kind = attribute(INFO_SLAVE_KIND, b"bridge")
     info = attribute(IFLA_LINKINFO, kind, attribute(INFO_SLAVE_DATA, flags))
     body = LINK.pack(0, 0, 0, 0, 0) + _text(IFLA_IFNAME, name) + info

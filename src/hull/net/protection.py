@@ -41,16 +41,10 @@ table bridge %(table)s {
         iifname "%(prefix)s*" goto vnic
     }
 
-    # Frames to the bridge itself (LLDP, LACP, 802.1X) do not pass prerouting.
-    chain input {
-        type filter hook input priority -300; policy accept;
-        iifname "%(prefix)s*" ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 counter drop
-    }
-
     chain vnic {
         iifname . ether saddr != @mac iifname != @any_mac counter drop comment "mac-nospoof"
         ether type { 8021q, 8021ad } counter drop comment "a vnic is on one network only"
-        ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 counter drop comment "STP"
+        ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 counter drop comment "STP, LACP, LLDP"
         ether type arp goto on_arp
         ether type ip goto on_ip4
         ether type ip6 goto on_ip6
