@@ -26,7 +26,8 @@ SYS_OPEN_TREE, SYS_MOVE_MOUNT, SYS_MOUNT_SETATTR = 428, 429, 442
 AT_FDCWD, AT_EMPTY_PATH = -100, 0x1000
 OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
 MOVE_MOUNT_F_EMPTY_PATH = 4
-MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_IDMAP = 2, 4, 8, 0x100000
+MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
+MOUNT_ATTR_IDMAP = 0x100000
 
 ID_RANGE = 65536
 
@@ -66,18 +67,18 @@ def private_mount_namespace(setup: Callable[[], None]) -> int:
     return in_thread(work)
 
 
-def clone_mount(path: str, userns: int) -> int:
+def clone_mount(path: str, userns: int, attributes: int) -> int:
     """A detached, id-mapped copy of the mount at `path`: owner 0 on disk is the zone's root.
 
-    Device nodes in it are dead; set-uid programs live, also where the host has disabled them for
-    itself. The descriptor holds the mount; `attach_mount` puts it somewhere.
+    `attributes` (MOUNT_ATTR_*) are all that it has: set-uid programs may live in it where the host
+    has disabled them for itself. The descriptor holds the mount; `attach_mount` puts it somewhere.
     """
     flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
     tree = libc.syscall(SYS_OPEN_TREE, AT_FDCWD, path.encode(), flags)
     fd = check(tree, f"open_tree {path}")
     try:
-        lifted = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC
-        attr = struct.pack("=QQQQ", MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV, lifted, 0, userns)
+        lifted = (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC) & ~attributes
+        attr = struct.pack("=QQQQ", MOUNT_ATTR_IDMAP | attributes, lifted, 0, userns)
         done = libc.syscall(SYS_MOUNT_SETATTR, fd, b"", AT_EMPTY_PATH, attr, len(attr))
         check(done, f"map the ids of {path}")
     except BaseException:

@@ -11,7 +11,6 @@ The host's mount table never changes, and a failure leaves nothing mounted.
 """
 
 import os
-import resource
 import shutil
 import time
 from contextlib import ExitStack, suppress
@@ -22,13 +21,32 @@ from typing import cast
 from hull.errors import Corrupt, Exists, HostError, InvalidState, NotFound
 from hull.linux import cgroup, files, mount, namespace, process
 from hull.wire import Json, JsonObject
-from hull.zone import conmon
+from hull.zone import bundle, conmon
 from hull.zone.runtime import ExitStatus, Limits, Usage, ZoneSpec
 
 CRUN = "/usr/bin/crun"
-# Takes the directories of its cgroups up to `--`, enters them, and becomes what follows. Nothing is
-# forked, so what runs in the zone has never run outside its limits.
+# A shell that takes the directories of its cgroups up to `--`, enters them, and becomes what
+# follows: nothing is forked, so what runs in the zone has never run outside its limits.
 ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs" || exit 125; shift; done; shift; '
+# crun gives its standard files to the zone's root, whatever they are: /dev/null, the operator's
+# terminal, a file. So it gets pipes and sockets only; instead of others, where nobody needs them,
+# an empty pipe, which is what a here-document is.
+SPARE_FILES = """\
+exec 3<<END
+END
+[ -p /proc/self/fd/0 ] || exec 0<&3
+[ -p /proc/self/fd/1 ] || exec 1<&3
+[ -p /proc/self/fd/2 ] || exec 2<&3
+exec 3<&-
+"""
+REFUSE_FILES = """\
+for fd in 0 1 2; do
+    [ -p /proc/self/fd/$fd ] || [ -S /proc/self/fd/$fd ] || {
+        echo "file descriptor $fd is neither a pipe nor a socket" >&2
+        exit 125
+    }
+done
+"""
 # conmon writes the exit status a moment after init's end.
 STATUS_TIMEOUT = 10.0
 KILL_TIMEOUT = 30.0
@@ -46,25 +64,6 @@ def crun_argv(run: Path) -> list[str]:
     return [CRUN, f"--root={run}/crun", "--cgroup-manager=disabled"]
 
 
-def complete_bundle(spec: ZoneSpec, root: Path, hard: dict[str, int]) -> JsonObject:
-    """The bundle with its root, and no resource limit above `hard`, which this host has. Pure."""
-    bundle = dict(spec.bundle)
-    bundle["root"] = {"path": str(root), "readonly": False}
-    init = dict(cast(JsonObject, bundle["process"]))
-    rlimits = cast(list[dict[str, Json]], init.get("rlimits", []))
-    init["rlimits"] = [_clamped(rlimit, hard) for rlimit in rlimits]
-    bundle["process"] = init
-    return bundle
-
-
-def _clamped(rlimit: dict[str, Json], hard: dict[str, int]) -> Json:
-    most = hard.get(str(rlimit["type"]), -1)
-    if most < 0:
-        return rlimit
-    values = {name: min(cast(int, rlimit[name]), most) for name in ("soft", "hard")}
-    return {"type": rlimit["type"], **values}
-
-
 def cgroup_values(limits: Limits) -> cgroup.Values:
     """The port's limits, where 0 is none, as the kernel's. Pure."""
     return cgroup.Values(
@@ -74,12 +73,6 @@ def cgroup_values(limits: Limits) -> cgroup.Values:
         cpu_shares=limits.cpu_shares,
         cpu_cap=limits.cpu_cap or None,
     )
-
-
-def hard_limits() -> dict[str, int]:
-    """This process's hard limits by OCI's names; -1 is infinite."""
-    names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
-    return {name: resource.getrlimit(getattr(resource, name))[1] for name in names}
 
 
 class Crun:
@@ -113,29 +106,36 @@ class Crun:
         root = run / "root"
         root.mkdir(mode=0o755)
         (run / "exit").mkdir(mode=0o700)
-        bundle = complete_bundle(spec, root, hard_limits())
-        files.write_json(run / "config.json", bundle, durable=False)
-        mounts = self._private_mounts(spec, root)
+        config = bundle.complete(spec.bundle, root, bundle.hard_limits())
+        config, shares = bundle.take_shares(config, run / "shares")
+        shares.append(bundle.Share(str(spec.root), root, namespace.MOUNT_ATTR_NODEV))
+        files.write_json(run / "config.json", config, durable=False)
+        mounts = self._private_mounts(shares, spec.id_base)
         try:
             # conmon stays in the host's mount namespace; only crun enters the private one.
             crun = ["/usr/bin/nsenter", f"--mount=/proc/{os.getpid()}/fd/{mounts}", *crun_argv(run)]
-            runtime = enter_argv(group.entrances(), "", crun)
+            runtime = enter_argv(group.entrances(), SPARE_FILES, crun)
             return conmon.create(conmon.conmon_argv(run, spec.uuid, spec.console_log, runtime))
         finally:
             os.close(mounts)
 
-    def _private_mounts(self, spec: ZoneSpec, root: Path) -> int:
-        """The mount namespace to build the zone in."""
+    def _private_mounts(self, shares: list[bundle.Share], id_base: int) -> int:
+        """The mount namespace to build the zone in: the host's, and what the zone gets of it."""
         with ExitStack() as fds:
-            userns = self._ranges.open(spec.id_base)
+            userns = self._ranges.open(id_base)
             fds.callback(os.close, userns)
-            tree = namespace.clone_mount(str(spec.root), userns)
-            fds.callback(os.close, tree)
+            trees: list[tuple[int, Path]] = []
+            for share in shares:
+                tree = namespace.clone_mount(share.source, userns, share.attributes)
+                fds.callback(os.close, tree)
+                trees.append((tree, share.place))
+                share.place.mkdir(parents=True, exist_ok=True)
 
             def setup() -> None:
                 if self._layout.unified and self._layout.hybrid:
                     mount.umount(self._layout.unified, lazy=True)
-                namespace.attach_mount(tree, str(root))
+                for tree, place in trees:
+                    namespace.attach_mount(tree, str(place))
 
             return namespace.private_mount_namespace(setup)
 
@@ -230,7 +230,11 @@ class Crun:
         return Usage(memory=memory, processes=processes, cpu_seconds=cpu_seconds)
 
     def login_argv(self, uuid: str, path: Path, *, tty_socket: str = "") -> list[str]:
-        """See the port. To be executed by root in the host's namespaces; needs no hulld."""
+        """See the port. To be executed by root in the host's namespaces; needs no hulld.
+
+        Standard files that are neither pipes nor sockets are refused (status 125), with a terminal
+        of the zone's own they are not used.
+        """
         if not (pid := self.pid(uuid)):
             raise InvalidState(f"zone {uuid} is not running")
         run = self._zones / uuid
@@ -240,11 +244,12 @@ class Crun:
         if self._layout.unified:
             # Where init is: systemd moves on, and v2 takes nobody in above other cgroups.
             entrances[-1] = _v2_place(self._layout.unified, pid) or entrances[-1]
+        then = SPARE_FILES if tty_socket else REFUSE_FILES
         if not self._layout.hybrid:
-            return enter_argv(entrances, "", crun)
-        hide = f"umount {self._layout.unified} || exit 125; "
+            return enter_argv(entrances, then, crun)
+        then += f"umount {self._layout.unified} || exit 125; "
         private = ["/usr/bin/unshare", "--mount", "--propagation", "slave"]
-        return [*private, *enter_argv(entrances, hide, crun)]
+        return [*private, *enter_argv(entrances, then, crun)]
 
     def console(self, uuid: str) -> Path:
         """See the port; the protocol is described in conmon.py."""

@@ -10,43 +10,9 @@ from hypothesis import strategies as st
 from hull.errors import Corrupt, HostError
 from hull.linux.cgroup import Values
 from hull.zone import conmon, crun
-from hull.zone.runtime import Limits, ZoneSpec
+from hull.zone.runtime import Limits
 
 RUN = Path("/run/hull/zones/U")
-
-
-def spec(rlimits: list[dict[str, str | int]] | None = None) -> ZoneSpec:
-    process = {"args": ["/sbin/init"], **({"rlimits": list(rlimits)} if rlimits else {})}
-    return ZoneSpec(
-        uuid="U",
-        zoneid=1,
-        root=Path("/zones/U/root"),
-        id_base=1 << 20,
-        bundle={"process": process},  # type: ignore[dict-item]  # a list is invariant
-        console_log=Path("/zones/U/logs/console.log"),
-    )
-
-
-def test_the_bundle_is_completed_not_changed() -> None:
-    given_spec = spec([{"type": "RLIMIT_NOFILE", "soft": 1024, "hard": 65536}])
-    bundle = crun.complete_bundle(given_spec, Path("/r"), {"RLIMIT_NOFILE": 20000})
-    assert bundle["root"] == {"path": "/r", "readonly": False}
-    assert bundle["process"] == {
-        "args": ["/sbin/init"],
-        "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1024, "hard": 20000}],
-    }
-    assert "root" not in given_spec.bundle
-
-
-@pytest.mark.parametrize("hard", [{}, {"RLIMIT_NOFILE": -1}, {"RLIMIT_NOFILE": 65536}])
-def test_a_limit_within_the_hosts_stays(hard: dict[str, int]) -> None:
-    rlimit: dict[str, str | int] = {"type": "RLIMIT_NOFILE", "soft": 1024, "hard": 65536}
-    bundle = crun.complete_bundle(spec([rlimit]), Path("/r"), hard)
-    assert bundle["process"] == {"args": ["/sbin/init"], "rlimits": [rlimit]}
-
-
-def test_hard_limits_of_this_process() -> None:
-    assert crun.hard_limits()["RLIMIT_NOFILE"] != 0
 
 
 def test_a_limited_zone_has_no_more_swap_than_given() -> None:

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What becomes of a brand's OCI config."""
+
+from pathlib import Path
+
+import pytest
+
+from hull.wire import JsonObject
+from hull.zone import bundle
+
+RLIMIT: JsonObject = {"type": "RLIMIT_NOFILE", "soft": 1024, "hard": 65536}
+
+
+def config() -> JsonObject:
+    return {"process": {"args": ["/sbin/init"], "rlimits": [RLIMIT]}}
+
+
+def test_it_is_completed_not_changed() -> None:
+    given = config()
+    done = bundle.complete(given, Path("/r"), {"RLIMIT_NOFILE": 20000})
+    assert done == {
+        "root": {"path": "/r", "readonly": False},
+        "process": {
+            "args": ["/sbin/init"],
+            "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1024, "hard": 20000}],
+        },
+    }
+    assert given == config()
+
+
+@pytest.mark.parametrize("hard", [{}, {"RLIMIT_NOFILE": -1}, {"RLIMIT_NOFILE": 65536}])
+def test_a_limit_within_the_hosts_stays(hard: dict[str, int]) -> None:
+    done = bundle.complete(config(), Path("/r"), hard)
+    assert done["process"] == {"args": ["/sbin/init"], "rlimits": [RLIMIT]}
+
+
+def test_the_hard_limits_of_this_process() -> None:
+    assert bundle.hard_limits()["RLIMIT_NOFILE"] != 0
+
+
+def test_shares_are_mounted_by_us() -> None:
+    proc: JsonObject = {"destination": "/proc", "type": "proc", "source": "proc"}
+    shared: JsonObject = {
+        "destination": "/data",
+        "type": "bind",
+        "source": "/host/data",
+        "options": ["rbind", "nodev", "ro", "idmap"],
+    }
+    given: JsonObject = {"mounts": [proc, shared]}
+    done, shares = bundle.take_shares(given, Path("/run/shares"))
+    assert shares == [bundle.Share("/host/data", Path("/run/shares/0"), 1 | 4)]
+    assert done == {
+        "mounts": [
+            proc,
+            shared | {"source": "/run/shares/0", "options": ["rbind", "nodev", "ro"]},
+        ]
+    }
+    assert given == {"mounts": [proc, shared]}
+    assert bundle.take_shares({}, Path("/run/shares")) == ({"mounts": []}, [])
