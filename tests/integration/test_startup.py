@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MPL-2.0
+"""A command's start path imports what was agreed and no more (docs/style.md, "Start-up").
+
+Guarded by what is imported, not by time: timings on a busy machine lie.
+"""
+
+import json
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+ALLOWED = TOP / "tests/data/startup_modules.txt"
+COMMANDS = ("vmadm", "imgadm", "zoneadm", "zlogin", "hull")
+# What a command may have of its own.
+OWN = {"imgadm": {"hull.cli.image_table"}}
+TOO_DEAR = {
+    *("argparse", "asyncio", "dataclasses", "logging", "pathlib"),
+    *("socket", "subprocess", "typing", "uuid"),
+}
+TABLE = {
+    "columns": [{"header": "UUID", "width": 36}, {"header": "ALIAS", "width": 10}],
+    "rows": [["59aaecb6-467d-4116-92bd-f31842d44c90", "nsa-box"]],
+}
+
+
+def python(code: str, root: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run code as the launchers in bin/ run it."""
+    return subprocess.run(
+        ["/usr/bin/python3", "-ISB", "-c", f"import sys; sys.path.insert(0, 'src'); {code}"],
+        cwd=TOP,
+        env={"HULL_ROOT": str(root)} if root else {},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+
+def allowed() -> set[str]:
+    lines = ALLOWED.read_text(encoding="utf-8").splitlines()
+    return {line for line in lines if not line.startswith("#")}
+
+
+def test_the_list_itself_is_cheap() -> None:
+    assert not allowed() & TOO_DEAR
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_imports_no_more_than_agreed(name: str) -> None:
+    done = python(f"import hull.cli.{name}; print(*sys.modules)")
+    imported = set(done.stdout.split())
+    assert not imported & TOO_DEAR
+    more = imported - allowed() - {"__main__", f"hull.cli.{name}"} - OWN.get(name, set())
+    assert not more, f"measure what they cost, then add them to {ALLOWED.name}"
+
+
+@pytest.fixture
+def hulld(tmp_path: Path) -> Iterator[Path]:
+    """The root of a host whose hulld answers one request, with a table of VMs."""
+    path = tmp_path / "run/hull/hulld.sock"
+    path.parent.mkdir(parents=True)
+    body = json.dumps(TABLE).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with ExitStack() as held:
+        listener = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        listener.bind(str(path))
+        listener.listen()
+        listener.settimeout(30)
+
+        def serve() -> None:
+            with listener.accept()[0] as connection:
+                assert connection.recv(65536).startswith(b"GET /vms?")
+                connection.sendall(head + body)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        held.callback(thread.join)
+        yield tmp_path
+
+
+def test_a_whole_vmadm_list_imports_no_more(hulld: Path) -> None:
+    code = "from hull.cli.vmadm import COMMAND; COMMAND.main(['list', '-o', 'uuid,alias'])"
+    done = python(f"{code}; print(*sys.modules, file=sys.stderr)", hulld)
+    assert done.stdout.splitlines() == [
+        "UUID                                  ALIAS",
+        "59aaecb6-467d-4116-92bd-f31842d44c90  nsa-box",
+    ]
+    imported = set(done.stderr.split())
+    assert not imported - allowed() - {"__main__", "hull.cli.vmadm"}
