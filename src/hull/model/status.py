@@ -20,7 +20,7 @@ class Status:
     zone_state: str = prop(
         Kind.STRING,
         "ro",
-        "State of the zone: configured, incomplete, installed, ready, running, shutting_down, down.",
+        "State of the zone: configured, incomplete, installed, ready, running, down.",
         width=10,
     )
     type: str = prop(
