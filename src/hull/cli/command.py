@@ -132,6 +132,9 @@ def _transport(argv: list[str]) -> tuple[list[str], Call]:
     """`--here` before the verb runs the use case in this process; else hulld does it."""
     if argv[:1] != ["--here"]:
         return argv, call_hulld
+    import site
+
+    site.main()  # launchers start Python with -S; the daemon's library is in dist-packages
     from hull.cli.here import call
 
     return argv[1:], call

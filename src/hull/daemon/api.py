@@ -3,11 +3,12 @@
 
 from collections.abc import Callable
 
-from hull.daemon.events import Bus, ready_event
+from hull.daemon import openapi
+from hull.daemon.api_images import image_routes
+from hull.daemon.events import Bus, Subscription, ready_event
 from hull.daemon.route import Request, Route
 from hull.errors import InvalidPayload, Usage
 from hull.host.host import Host
-from hull.model.columns import COLUMNS, check_columns
 from hull.model.payload import validate
 from hull.model.schema import vm_schema
 from hull.vm import create, delete, login, lookup, snapshot, start, stop, update
@@ -41,15 +42,31 @@ NAME = _object(name=TEXT)
 
 
 def routes(host: Host, bus: Bus) -> list[Route]:
-    """The whole contract of one host's daemon."""
-    return [*_general(host, bus), *_vms(host), *_one_vm(host), *_snapshots(host), *_images(host)]
+    """The whole contract of one host's daemon, the document that describes it included."""
+    rows: list[Route] = []
+    document = Route(
+        method="GET",
+        path="/openapi.json",
+        handler=lambda _: openapi.document(rows, {}, version=VERSION),
+        doc="This contract.",
+        result=OBJECT,
+    )
+    rows += [
+        document,
+        *_general(host, bus),
+        *_vms(host),
+        *_one_vm(host),
+        *_snapshots(host),
+        *image_routes(host),
+    ]
+    return rows
 
 
 def _general(host: Host, bus: Bus) -> list[Route]:
     def ping(_: Request) -> Json:
         return {"ping": "pong", "version": VERSION, "server_uuid": host.server_uuid}
 
-    def events(_: Request):  # type: ignore[no-untyped-def]
+    def events(_: Request) -> Subscription:
         return bus.subscribe(lambda: ready_event(lookup.lookup([], host, whole=True)))
 
     return [
@@ -92,11 +109,7 @@ def _vms(host: Host) -> list[Route]:
             return list(lookup.lookup(filters, host, whole="whole" in request.query))
         columns = request.query["columns"].split(",")
         sort = request.query.get("sort", "").split(",")
-        check_columns(columns, sort)
-        return {
-            "columns": [_column(name) for name in columns],
-            "rows": list(lookup.table(columns, filters, [key for key in sort if key], host)),
-        }
+        return lookup.table(columns, filters, [key for key in sort if key], host)
 
     return [
         Route(
@@ -132,11 +145,6 @@ def _vms(host: Host) -> list[Route]:
             result=_object(brand=TEXT),
         ),
     ]
-
-
-def _column(name: str) -> JsonObject:
-    header, width = COLUMNS.get(name, (name.upper(), 20))
-    return {"header": header, "width": width}
 
 
 def _validate(request: Request) -> Json:

@@ -11,6 +11,7 @@ from hull.net.address import Leases
 from hull.net.kernel import KernelDatalinks
 from hull.paths import Paths
 from hull.storage.btrfs import BtrfsPool
+from hull.storage.btrfs_pool import BtrfsHealth
 from hull.vm.start import IDS_PER_ZONE
 from hull.zone.boots import MAX_ZONEID, Boots
 from hull.zone.crun import Crun
@@ -29,6 +30,7 @@ def make_host(paths: Paths, attendant: Attendant | None = None) -> Host:
     served = dhcp.directory(paths.run, admin.name)
     leases = Leases(paths.var / "leases-admin.json", admin.address, served)
     pool = BtrfsPool(POOL, paths.zones)
+    pool.recover()
     return Host(
         paths=paths,
         server_uuid=settings["server_uuid"],
@@ -36,7 +38,7 @@ def make_host(paths: Paths, attendant: Attendant | None = None) -> Host:
         id_base=id_base(paths),
         native=CHECKOUT / "src/mdata",
         pool=pool,
-        health=pool,
+        health=BtrfsHealth(POOL, paths.zones),
         runtime=Crun(paths.run, host_id=paths.host_id),
         datalinks=KernelDatalinks(paths.run, host_id=paths.host_id, networks=(admin,)),
         leases={"admin": leases},

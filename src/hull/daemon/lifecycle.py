@@ -18,10 +18,10 @@ from hull import wire
 from hull.daemon import compose
 from hull.errors import HostError, NotFound, Refused, Timeout
 from hull.host import config
-from hull.linux import files, mount, namespace, process
+from hull.linux import files, mount, netns, process
 from hull.linux.run import run, spawn
 from hull.paths import MAX_ROOT, Paths
-from hull.storage import btrfs
+from hull.storage import btrfs, btrfs_pool
 from hull.vm.recover import recover, shut_down_all
 from hull.wire import JsonObject
 
@@ -49,7 +49,7 @@ def default_pool(paths: Paths) -> Path:
     return paths.root / "pool.img"
 
 
-def up(paths: Paths, pool: Path | None, size: int, netns: str, say: Say) -> None:
+def up(paths: Paths, pool: Path | None, size: int, network: str, say: Say) -> None:
     """Bring the host up; a host that is up already is left alone."""
     require_root()
     if len(str(paths.root)) > MAX_ROOT:
@@ -63,8 +63,8 @@ def up(paths: Paths, pool: Path | None, size: int, netns: str, say: Say) -> None
         mount_pool(paths, pool or default_pool(paths), size, undo, say)
         mount_datasets(paths, undo)
         config.write_first(paths)
-        if netns:
-            files.write_file(paths.run / "netns", netns, durable=False)
+        if network:
+            files.write_file(paths.run / "netns", network, durable=False)
         start_hulld(paths, undo)
         undo.pop_all()
     say(f"The host at {paths.root} is up.")
@@ -139,10 +139,10 @@ def mount_pool(paths: Paths, source: Path, size: int, undo: ExitStack, say: Say)
     undo.callback(remove_directories, made)
     if not source.exists():
         say(f"Making a pool of {size >> 30} GiB in {source} (sparse: it takes what is used)")
-        btrfs.create_pool(source, paths.zones, size=size)
+        btrfs_pool.create_pool(source, paths.zones, size=size)
     else:
-        btrfs.import_pool(source, paths.zones)
-    undo.callback(btrfs.export_pool, paths.zones)
+        btrfs_pool.import_pool(source, paths.zones)
+    undo.callback(btrfs_pool.export_pool, paths.zones)
     files.write_file(paths.run / "pool", str(source), durable=False)
 
 
@@ -169,8 +169,8 @@ def netns_of(paths: Paths) -> str:
 
 def start_hulld(paths: Paths, undo: ExitStack) -> None:
     """Start the daemon in a session of its own, and wait until it answers."""
-    netns = netns_of(paths)
-    enter = ["nsenter", f"--net=/run/netns/{netns}", "--"] if netns else []
+    name = netns_of(paths)
+    enter = ["nsenter", f"--net=/run/netns/{name}", "--"] if name else []
     output = os.open(paths.run / "hulld.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)
     try:
         child = spawn(
@@ -219,7 +219,7 @@ def down(paths: Paths, *, destroy: bool, say: Say) -> None:
         if mount.is_mounted(paths.etc_zones):
             stop_zones(paths, say)
         unmount_datasets(paths)
-        btrfs.export_pool(paths.zones)
+        btrfs_pool.export_pool(paths.zones)
     release_window(paths)
     if mount.is_mounted(paths.run_mount):
         mount.umount(paths.run_mount)
@@ -260,8 +260,13 @@ def stop_hulld(paths: Paths) -> None:
 
 
 def stop_zones(paths: Paths, say: Say) -> None:
-    if netns := netns_of(paths):
-        namespace.enter(f"/run/netns/{netns}", namespace.CLONE_NEWNET)
+    """In the host's own network namespace, where its links are."""
+    name = netns_of(paths)
+    with netns.opened(f"/run/netns/{name}" if name else "/proc/self/ns/net") as namespace:
+        netns.in_netns(namespace, lambda: stop_zones_here(paths, say))
+
+
+def stop_zones_here(paths: Paths, say: Say) -> None:
     host = compose.make_host(paths)
     count = len(host.boots.all())
     if count:

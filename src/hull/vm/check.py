@@ -56,7 +56,8 @@ def check_image(vm: VM, host: Host) -> Iterator[Problem]:
             f"and does not fit brand {vm.brand}",
             f'use "brand": "{wanted}"',
         )
-    low = manifest.requirements.get("min_ram")
+    needs = manifest.data.get("requirements")
+    low = needs.get("min_ram") if isinstance(needs, dict) else None
     if isinstance(low, int) and vm.max_physical_memory < low:
         yield Problem(
             "max_physical_memory", f"the image needs at least {low} MiB", f"give it {low} or more"

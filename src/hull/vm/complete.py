@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from hull.model.nic import Nic
-from hull.model.payload import complete_static
 from hull.model.vm import VM
 
 RandomBytes = Callable[[int], bytes]
@@ -30,14 +29,13 @@ def new_mac(random: RandomBytes = secrets.token_bytes) -> str:
 def complete(vm: VM, random: RandomBytes = secrets.token_bytes) -> VM:
     """The VM with everything filled in that the payload did not say."""
     uuid = vm.uuid or str(uuids.UUID(bytes=random(16), version=4))
-    vm = replace(
+    return replace(
         vm,
         uuid=uuid,
         zonename=vm.zonename or uuid,
         create_timestamp=timestamp(),
         nics=complete_nics(vm.nics, random),
     )
-    return complete_static(vm)
 
 
 def complete_nics(

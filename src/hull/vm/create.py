@@ -79,6 +79,7 @@ def create_dataset(vm: VM, host: Host, undo: ExitStack) -> Path:
     undo.callback(host.pool.destroy, dataset, recursive=True)
     if vm.zfs_root_compression:
         host.pool.set(dataset, compression=vm.zfs_root_compression)
+    (Path(made.mountpoint) / "logs").mkdir(mode=0o700, exist_ok=True)
     return Path(made.mountpoint) / "root"
 
 

@@ -4,7 +4,8 @@
 from dataclasses import asdict
 
 from hull.host.host import Host
-from hull.model.columns import select, sort_views
+from hull.model.columns import TYPE_WIDTH, column, select, sort_views, value_of
+from hull.model.view import vm_to_listed
 from hull.vm.login import find_zone
 from hull.vm.view import view, zone_state
 from hull.wire import Json, JsonObject
@@ -16,15 +17,28 @@ def get(uuid: str, host: Host) -> JsonObject:
     return view(host.index.get(uuid), host)
 
 
-def lookup(filters: list[str], host: Host, *, whole: bool = False) -> list[JsonObject]:
-    """The VMs that pass all filters (`field=value`, `field=~regular expression`)."""
-    views = [view(zone, host, snapshots=whole) for zone in host.index.all()]
-    return select(views, filters)
+def lookup(
+    filters: list[str], host: Host, *, whole: bool = False, what: str = "lookup"
+) -> list[JsonObject]:
+    """The VMs that pass all filters (`field=value`, `field=~regular expression`).
+
+    `whole=False` leaves out what is slow to find out; `what` is for messages about a bad filter.
+    """
+    views = [vm_to_listed(view(zone, host, snapshots=whole)) for zone in host.index.all()]
+    return select(views, filters, what=what)
 
 
-def table(columns: list[str], filters: list[str], sort: list[str], host: Host) -> list[list[Json]]:
-    """Rows of values for `vmadm list`, in order."""
-    return sort_views(lookup(filters, host), sort, columns)
+def table(columns: list[str], filters: list[str], sort: list[str], host: Host) -> JsonObject:
+    """What `vmadm list` prints: `{"columns": [{"header", "width"}], "rows": [[value …]]}`."""
+    heads: list[Json] = [{"header": h, "width": w} for h, w in map(column, columns)]
+    found = sort_views(lookup(filters, host, what="filter"), sort, columns)
+    rows: list[Json] = [[_cell(vm, name) for name in columns] for vm in found]
+    return {"columns": heads, "rows": rows}
+
+
+def _cell(vm: JsonObject, name: str) -> Json:
+    value = value_of(vm, name)
+    return str(value)[:TYPE_WIDTH] if name == "type" else value
 
 
 def zones(name: str, host: Host) -> list[Json]:

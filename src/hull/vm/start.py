@@ -56,6 +56,7 @@ def boot(zone: Zone, host: Host) -> None:
         undo.callback(host.boots.remove, vm.uuid)
         spec = zone_spec(vm, claimed.zoneid, root, host)
         undo.callback(host.runtime.delete, vm.uuid)
+        metadata_socket(vm.uuid, host).parent.mkdir(parents=True, exist_ok=True)
         pid = host.runtime.create(spec)
         vnics = [network.vnic(nic, claimed.zoneid, n, host) for n, nic in enumerate(vm.nics)]
         host.boots.change(vm.uuid, pid=pid, links=tuple(vnic.link for vnic in vnics))
@@ -83,8 +84,9 @@ def zone_spec(vm: VM, zoneid: int, root: Path, host: Host) -> ZoneSpec:
         uuid=vm.uuid,
         id_base=id_base,
         hostname=vm.hostname or vm.uuid,
-        init=vm.init_name,
+        init=vm.init_name or "",
         tmpfs=(vm.tmpfs or 0) * MIB,
+        max_locked_memory=(vm.max_locked_memory or vm.max_physical_memory) * MIB,
         metadata=metadata_socket(vm.uuid, host).parent,
         native=host.native,
     )

@@ -107,6 +107,8 @@ def _boots_again(restart_init: bool | None, status: ExitStatus, since: str) -> b
             return True
         case "halt":
             return False
+        case _ if status.code == 0:
+            return False  # it was asked to end and did
         case _:
             lived = timestamp(status.when - RESTART_AFTER_SECONDS) > since
             return restart_init is not False and lived

@@ -4,9 +4,9 @@
 import os
 
 from hull.host.host import Host
-from hull.model.payload import vm_to_view
+from hull.model.view import vm_to_view
 from hull.vm.complete import timestamp
-from hull.wire import JsonObject
+from hull.wire import Json, JsonObject
 from hull.zone import boots, index
 
 SNAPSHOT_PREFIX = "vmsnap-"
@@ -36,9 +36,6 @@ def view(zone: index.Zone, host: Host, *, snapshots: bool = True) -> JsonObject:
         "zone_state": zone_state(zone, host),
         "server_uuid": host.server_uuid,
         "platform_buildstamp": host.platform,
-        "zpool": host.pool.name,
-        "zfs_filesystem": f"{host.pool.name}/{zone.uuid}",
-        "zonepath": f"/{host.pool.name}/{zone.uuid}",
         "last_modified": _last_modified(zone, host),
         "snapshots": snapshots_view(zone.uuid, host) if snapshots else [],
     }
@@ -47,18 +44,15 @@ def view(zone: index.Zone, host: Host, *, snapshots: bool = True) -> JsonObject:
         status |= {
             "pid": boot.pid,
             "zoneid": boot.zoneid,
-            "zonedid": boot.zoneid,
             "boot_timestamp": boot.timestamp,
             "init_restarts": 0,
         }
     elif zone.exit_status is not None:
         status |= {"exit_status": zone.exit_status, "exit_timestamp": zone.exit_timestamp}
-    if zone.failed:
-        status["failed"] = zone.failed
     return vm_to_view(zone.vm, status)
 
 
-def snapshots_view(uuid: str, host: Host) -> list["JsonObject"]:  # type: ignore[type-arg]  # see below
+def snapshots_view(uuid: str, host: Host) -> list[Json]:
     """Newest first, sizes in MiB."""
     return [
         {
