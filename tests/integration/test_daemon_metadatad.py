@@ -218,17 +218,50 @@ def test_add_replaces_and_remove_forgets(zones: Zones) -> None:
         zones.server.remove_zone("one")
         zones.server.remove_zone("one")
         assert read_all(sock) == b""
-    wait_for(lambda: not zones.path("one").exists())
+    assert not zones.path("one").parent.exists()
     with connect(zones.path("two")) as sock:
         sock.sendall(b"GET who\n")
         assert read_until(sock, b".\n") == b"SUCCESS\ntwo\n.\n"
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def test_a_reboot_is_quicker_than_the_loop(zones: Zones) -> None:
+    zones.loop.call_soon_threadsafe(time.sleep, 0.2)
+    zones.server.remove_zone("one")
+    zones.server.add_zone("one", zones.path("one"), os.getuid())
+    assert answers(zones.path("one")) < 5
+
+
+ENTER = """
+mount --bind -o ro "$1" /mnt
+as() { setpriv --reuid "$1" --regid "$1" --clear-groups /usr/bin/python3 -ISB "$2" who 2>&1; }
+as 1234567 "$2"; echo "status $?"
+read -r restarted
+as 1234567 "$2"; echo "status $?"
+as 7654321 "$2"; echo "status $?"
+"""
+
+
+@pytest.mark.needs_root
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to mount")
+def test_seen_from_a_zone_across_a_restart_of_hulld(zones: Zones) -> None:
+    zones.server.add_zone("one", zones.path("one"), 1_234_567)
+    unshare = ["unshare", "--mount", "--propagation", "private"]
+    with subprocess.Popen(
+        [*unshare, "sh", "-c", ENTER, "sh", str(zones.path("one").parent), str(BIN / "mdata-get")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"MDATA_SOCKET": "/mnt/metadata.sock", "PATH": os.environ["PATH"]},
+    ) as zone:
+        assert zone.stdin is not None
+        assert zone.stdout is not None
+        assert [zone.stdout.readline() for _ in range(2)] == [b"one\n", b"status 0\n"]
+        zones.restart()
+        zones.server.add_zone("one", zones.path("one"), 1_234_567)
+        out, _ = zone.communicate(b"\n", timeout=30)
+    told = out.splitlines()
+    assert told[:2] == [b"one", b"status 0"]
+    assert b"only root may ask" in told[2]
+    assert told[3] == b"status 2"
 
 
 def answers(path: Path) -> float:
@@ -279,6 +312,14 @@ def test_a_flood_is_slowed_down(zones: Zones) -> None:
             data += sock.recv(65536)
     assert time.monotonic() - begun > 0.5
     assert answers(zones.path("two")) < 1
+
+
+def test_a_flood_of_connections_is_slowed_down(zones: Zones) -> None:
+    zones.restart(ZoneLimits(rate=50, burst=10))
+    for _ in range(40):
+        connect(zones.path("one")).close()
+    assert answers(zones.path("two")) < 1
+    assert answers(zones.path("one")) > 0.4
 
 
 def test_a_zone_that_never_reads_is_cut_off(zones: Zones) -> None:

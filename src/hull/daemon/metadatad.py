@@ -36,8 +36,8 @@ class ZoneLimits:
     """How much of hulld one zone may use. Sizes in bytes, times in seconds."""
 
     connections: int = 8
-    rate: float = 100  # commands a second, in the long run
-    burst: int = 200  # commands at once
+    rate: float = 100  # commands and connections a second, in the long run
+    burst: int = 300  # of them at once
     held: int = 1024 * 1024  # unfinished lines of all its connections
     read: int = 16 * 1024  # at once
     idle_time: float = 60
@@ -49,7 +49,6 @@ class _Zone:
     """One zone's socket and what it has used up."""
 
     uuid: str
-    path: Path
     listener: socket.socket
     limits: ZoneLimits
     held: int = 0
@@ -61,7 +60,7 @@ class _Zone:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def delay(self, now: float) -> float:
-        """Account for one command; how long it has to wait, in seconds."""
+        """Account for one command or connection; how long it has to wait, in seconds."""
         grown = self.allowance + (now - self.counted) * self.limits.rate
         self.allowance = min(grown, self.limits.burst) - 1
         self.counted = now
@@ -87,7 +86,8 @@ class Metadatad:
         self._get_view = get_view
         self._change_metadata = change_metadata
         self._limits = limits or ZoneLimits()
-        self._zones: dict[str, _Zone] = {}
+        self._zones: dict[str, _Zone] = {}  # the loop's
+        self._paths: dict[str, Path] = {}  # any thread's
         self._held = 0
         self._threads = ThreadPoolExecutor(4, "metadata")
 
@@ -98,11 +98,19 @@ class Metadatad:
         The socket is there on return, in place of an older one. Raises HostError.
         """
         listener = listen.bind(socket_path, owner=uid)
-        zone = _Zone(uuid, socket_path, listener, self._limits, allowance=self._limits.burst)
+        zone = _Zone(uuid, listener, self._limits, allowance=self._limits.burst)
+        self._paths[uuid] = socket_path
         self._loop.call_soon_threadsafe(self._add, zone)
 
     def remove_zone(self, uuid: str) -> None:
-        """Serve it no more and remove its socket; no error if it is not served."""
+        """Serve it no more and remove its socket; no error if it is not served.
+
+        The socket and its directory are gone on return: the next boot may make them anew at once.
+        """
+        if path := self._paths.pop(uuid, None):
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
         self._loop.call_soon_threadsafe(self._remove, uuid)
 
     # -- the loop's thread ------------------------------------------------------------------------
@@ -122,9 +130,6 @@ class Metadatad:
     def _remove(self, uuid: str) -> None:
         if zone := self._zones.pop(uuid, None):
             self._close(zone)
-            zone.path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                zone.path.parent.rmdir()
 
     def _close(self, zone: _Zone) -> None:
         for task in (zone.accepting, *zone.tasks):
@@ -145,6 +150,12 @@ class Metadatad:
     async def _serve(self, zone: _Zone, sock: socket.socket) -> None:
         """One client of a zone, until it leaves, idles or breaks the rules."""
         limit = zone.limits.read
+        try:
+            # Before anything is spent on it; the socket waits in one of the zone's few slots.
+            await asyncio.sleep(zone.delay(self._loop.time()))
+        except asyncio.CancelledError:
+            sock.close()
+            raise
         reader, writer = await asyncio.open_unix_connection(sock=sock, limit=limit)
         parser = Parser()
         held = 0
