@@ -15,6 +15,8 @@ from hull.linux.files import read_json
 log = logging.getLogger("hull.imgapid")
 
 SUFFIX = ".imgmanifest"
+KINDS = ("tar", "zfs", "zvol")
+PACKED = (".zst", ".gz", ".bz2", ".xz", "")
 LARGEST_PAGE = 1000
 
 
@@ -84,14 +86,10 @@ def read_entries(directory: Path) -> dict[str, Entry]:
 
 
 def file_of(manifest: Path) -> Path | None:
-    """The file beside NAME.imgmanifest: the first NAME.* that is something else."""
+    """The file of NAME.imgmanifest: NAME.tar.zst and the like, as mkimage and imgadm name them."""
     stem = manifest.name.removesuffix(SUFFIX)
-    others = (
-        path
-        for path in sorted(manifest.parent.iterdir())
-        if path.name.startswith(f"{stem}.") and path != manifest and path.is_file()
-    )
-    return next(others, None)
+    names = (f"{stem}.{kind}{packed}" for kind in KINDS for packed in PACKED)
+    return next((path for name in names if (path := manifest.with_name(name)).is_file()), None)
 
 
 def select(entries: dict[str, Entry], query: dict[str, str]) -> list[Entry]:
