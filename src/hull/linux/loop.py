@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Loop devices (loop(4)): a file as a block device, by direct ioctls."""
+
+import errno
+import os
+import stat
+import struct
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hull.errors import HostError, KernelError
+from hull.linux.ioctl import ioctl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOOP_CLR_FD = 0x4C01
+LOOP_CONFIGURE = 0x4C0A
+LOOP_CTL_GET_FREE = 0x4C82
+LO_FLAGS_READ_ONLY = 1
+LO_FLAGS_AUTOCLEAR = 4
+
+_MAJOR = 7
+# struct loop_config: fd, block_size, struct loop_info64 (lo_flags at its byte 52, lo_file_name at
+# 56), eight reserved words.
+_CONFIG = struct.Struct("=II 52x I 64s 112x 64x")
+_SYS = Path("/sys/block")
+
+
+@contextmanager
+def attached(file: Path, *, read_only: bool = False) -> "Iterator[Path]":
+    """The block device that shows `file`, at least as long as the context lasts.
+
+    The device lets go of the file by itself when nobody has it open or mounted any more
+    (autoclear): mount it inside the context and there is nothing to undo, not even after kill -9.
+    """
+    access = os.O_RDONLY if read_only else os.O_RDWR
+    backing = os.open(file, access | os.O_CLOEXEC)
+    try:
+        device, fd = _configure_free(backing, file, read_only=read_only)
+    finally:
+        os.close(backing)
+    try:
+        yield device
+    finally:
+        os.close(fd)
+
+
+def _configure_free(backing: int, file: Path, *, read_only: bool) -> tuple[Path, int]:
+    """A free device made to show `backing`, and a descriptor that holds it."""
+    flags = LO_FLAGS_AUTOCLEAR | (LO_FLAGS_READ_ONLY if read_only else 0)
+    config = bytearray(_CONFIG.pack(backing, 0, flags, os.fsencode(file)[-63:]))
+    for _ in range(64):  # another process may take the free device first
+        device = _free_device()
+        fd = os.open(device, (os.O_RDONLY if read_only else os.O_RDWR) | os.O_CLOEXEC)
+        try:
+            ioctl(fd, LOOP_CONFIGURE, config, name=f"attach {file} to {device}")
+        except KernelError as exc:
+            os.close(fd)
+            if exc.errno != errno.EBUSY:
+                raise
+        else:
+            return device, fd
+    raise HostError(f"no loop device to be had for {file}", hint="losetup -l shows who has them")
+
+
+def _free_device() -> Path:
+    control = os.open("/dev/loop-control", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        number = ioctl(control, LOOP_CTL_GET_FREE, name="look for a free loop device")
+    finally:
+        os.close(control)
+    return make_node(number)
+
+
+def make_node(number: int) -> Path:
+    """/dev/loopN; made if nobody did (no udev, no devtmpfs of our own)."""
+    device = Path(f"/dev/loop{number}")
+    with suppress(FileExistsError):
+        os.mknod(device, stat.S_IFBLK | 0o660, os.makedev(_MAJOR, number))
+    return device
+
+
+def devices_of(file: Path) -> list[Path]:
+    """The loop devices that show `file`, lowest number first."""
+    wanted = os.path.realpath(file)
+    numbers = []
+    for entry in _SYS.glob("loop*/loop/backing_file"):
+        with suppress(OSError):  # it was detached meanwhile
+            if entry.read_text().rstrip("\n") == wanted:
+                numbers.append(int(entry.parts[-3].removeprefix("loop")))
+    return [make_node(number) for number in sorted(numbers)]
+
+
+def detach(device: Path) -> None:
+    """Let go of the device's file, at once or when its last user is gone; idempotent."""
+    fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        ioctl(fd, LOOP_CLR_FD, name=f"detach {device}")
+    except KernelError as exc:
+        if exc.errno != errno.ENXIO:
+            raise
+    finally:
+        os.close(fd)

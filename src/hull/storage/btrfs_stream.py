@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The stream of `btrfs send`: what its first command says, and its way into `btrfs receive`."""
+
+import os
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from hull.errors import CommandFailed, Corrupt
+from hull.linux.run import spawn
+
+_HEADER = struct.Struct("<13sI")
+_COMMAND = struct.Struct("<IHI")  # length, command, checksum
+_ATTRIBUTE = struct.Struct("<HH")  # type, length
+_MAGIC = b"btrfs-stream\0"
+_SUBVOL, _SNAPSHOT = 1, 2
+_UUID, _PATH, _CLONE_UUID = 1, 15, 20
+_MAX_FIRST = 4096
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamHead:
+    snapshot: str  # its short name
+    base: str  # the uuid of the snapshot that the stream starts from; empty: it is a full one
+    raw: bytes  # what was read for it
+
+
+def read_head(fd: int) -> StreamHead:
+    """Read the first command, no byte more. Raises Corrupt."""
+    raw = _read(fd, _HEADER.size + _COMMAND.size)
+    magic, _ = _HEADER.unpack_from(raw)
+    length, command, _ = _COMMAND.unpack_from(raw, _HEADER.size)
+    if magic != _MAGIC or command not in (_SUBVOL, _SNAPSHOT) or length > _MAX_FIRST:
+        raise Corrupt("this is not a stream of btrfs send")
+    body = _read(fd, length)
+    attributes = parse_attributes(body)
+    return StreamHead(
+        snapshot=os.fsdecode(attributes.get(_PATH, b"")),
+        base=attributes.get(_CLONE_UUID, b"").hex() if command == _SNAPSHOT else "",
+        raw=raw + body,
+    )
+
+
+def parse_attributes(body: bytes) -> dict[int, bytes]:
+    """The attributes of one command, by type. Raises Corrupt."""
+    found = {}
+    position = 0
+    while position < len(body):
+        if position + _ATTRIBUTE.size > len(body):
+            raise Corrupt("the stream's first command is cut short")
+        kind, length = _ATTRIBUTE.unpack_from(body, position)
+        position += _ATTRIBUTE.size
+        found[kind] = body[position : position + length]
+        position += length
+    return found
+
+
+def _read(fd: int, count: int) -> bytes:
+    parts = []
+    while count:
+        part = os.read(fd, count)
+        if not part:
+            raise Corrupt("the stream ends too early")
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def receive_into(directory: Path, head: StreamHead, fd: int) -> None:
+    """Let `btrfs receive` unpack the stream into `directory`. Raises CommandFailed.
+
+    It dies of a broken pipe if we do, so that nobody works on after kill -9.
+    """
+    argv = ("btrfs", "receive", "--quiet", "-e", str(directory))
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    with os.fdopen(os.memfd_create("btrfs-receive"), "r+", errors="replace") as words:
+        try:
+            child = spawn(*argv, stdin=reader, stderr=words.fileno())
+        except BaseException:
+            os.close(writer)
+            raise
+        finally:
+            os.close(reader)
+        try:
+            with suppress(BrokenPipeError):  # its exit status tells why it went away
+                _pump(head, fd, writer)
+        except BaseException:
+            child.kill()
+            raise
+        finally:
+            os.close(writer)
+            status = child.wait()
+        words.seek(0)
+        if status:
+            raise CommandFailed(argv, status, words.read())
+
+
+def _pump(head: StreamHead, fd: int, writer: int) -> None:
+    chunk = head.raw
+    while chunk:
+        left = memoryview(chunk)
+        while left:
+            left = left[os.write(writer, left) :]
+        chunk = os.read(fd, _CHUNK)
