@@ -67,20 +67,22 @@ def private_mount_namespace(setup: Callable[[], None]) -> int:
     return in_thread(work)
 
 
-def clone_mount(path: str, userns: int, attributes: int) -> int:
-    """A detached, id-mapped copy of the mount at `path`: owner 0 on disk is the zone's root.
+def clone_mount(path: str, attributes: int, userns: int | None) -> int:
+    """A detached copy of the mount at `path`, with its ids mapped if a user namespace is given.
 
-    `attributes` (MOUNT_ATTR_*) are all that it has: set-uid programs may live in it where the host
-    has disabled them for itself. The descriptor holds the mount; `attach_mount` puts it somewhere.
+    With ids mapped owner 0 on disk is the zone's root. `attributes` (MOUNT_ATTR_*) are all that it
+    has: set-uid programs may live in it where the host has disabled them for itself. The descriptor
+    holds the mount; `attach_mount` puts it somewhere.
     """
     flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
-    tree = libc.syscall(SYS_OPEN_TREE, AT_FDCWD, path.encode(), flags)
+    tree = libc.syscall(SYS_OPEN_TREE, AT_FDCWD, os.fsencode(path), flags)
     fd = check(tree, f"open_tree {path}")
     try:
+        wanted = attributes | (MOUNT_ATTR_IDMAP if userns is not None else 0)
         lifted = (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC) & ~attributes
-        attr = struct.pack("=QQQQ", MOUNT_ATTR_IDMAP | attributes, lifted, 0, userns)
+        attr = struct.pack("=QQQQ", wanted, lifted, 0, userns or 0)
         done = libc.syscall(SYS_MOUNT_SETATTR, fd, b"", AT_EMPTY_PATH, attr, len(attr))
-        check(done, f"map the ids of {path}")
+        check(done, f"set mount attributes of {path}")
     except BaseException:
         os.close(fd)
         raise

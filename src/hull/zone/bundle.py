@@ -19,12 +19,13 @@ ATTRIBUTES = {
 
 
 @dataclass(frozen=True)
-class Share:
-    """A directory of the host's to be mounted, with its ids mapped, at `place` for crun to take."""
+class Tree:
+    """Something of the host's file systems that crun finds at `place`."""
 
     source: str
     place: Path
-    attributes: int
+    attributes: int  # MOUNT_ATTR_*
+    idmap: bool  # an owner is the same number in the zone as on disk
 
 
 def hard_limits() -> dict[str, int]:
@@ -49,18 +50,21 @@ def _clamped(rlimit: JsonObject, hard: dict[str, int]) -> Json:
     return {"type": rlimit["type"], **values}
 
 
-def take_shares(config: JsonObject, places: Path) -> tuple[JsonObject, list[Share]]:
-    """Take over the mounts with the option `idmap`: crun is given mounts that have it already."""
+def take_binds(config: JsonObject, stage: Path) -> tuple[JsonObject, list[Tree]]:
+    """Take over the bind mounts: crun is given trees below `stage` that have their options.
+
+    There the zone's root may look for them, wherever on the host they are.
+    """
     mounts: list[Json] = []
-    shares: list[Share] = []
+    trees: list[Tree] = []
     for mount in cast(list[JsonObject], config.get("mounts", [])):
-        options = cast(list[str], mount.get("options", []))
-        if "idmap" in options:
+        if mount.get("type") == "bind":
+            options = cast(list[str], mount.get("options", []))
             attributes = sum(value for name, value in ATTRIBUTES.items() if name in options)
-            share = Share(str(mount["source"]), places / str(len(shares)), attributes)
-            shares.append(share)
+            place = stage / str(len(trees))
+            trees.append(Tree(str(mount["source"]), place, attributes, "idmap" in options))
             left = [option for option in options if option != "idmap"]
-            mounts.append(mount | {"source": str(share.place), "options": list[Json](left)})
+            mounts.append(mount | {"source": str(place), "options": list[Json](left)})
         else:
             mounts.append(mount)
-    return config | {"mounts": mounts}, shares
+    return config | {"mounts": mounts}, trees

@@ -12,6 +12,7 @@ The host's mount table never changes, and a failure leaves nothing mounted.
 
 import os
 import shutil
+import stat
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -47,6 +48,10 @@ for fd in 0 1 2; do
     }
 done
 """
+# Where, in the private mount namespace, crun finds what the zone is made of: the zone's root user
+# must be able to come here, and may not be able to go where it comes from.
+STAGE = Path("/dev/shm")
+STAGE_SIZE = 1 << 20  # bytes; it holds empty directories
 # conmon writes the exit status a moment after init's end.
 STATUS_TIMEOUT = 10.0
 KILL_TIMEOUT = 30.0
@@ -95,22 +100,29 @@ class Crun:
             raise Exists(f"zone {spec.uuid} is up already") from exc
         with ExitStack() as undo:
             undo.callback(self.delete, spec.uuid)
-            group = self._group(spec.uuid)
-            group.create(cgroup_values(spec.limits), owner=spec.id_base if spec.systemd else None)
-            pid = self._launch(spec, run, group)
-            self._write_record(run, spec, pid)
+            try:
+                pid = self._build(spec, run)
+            except OSError as exc:
+                raise HostError(f"the zone cannot be made: {exc}") from exc
             undo.pop_all()
         return pid
 
+    def _build(self, spec: ZoneSpec, run: Path) -> int:
+        group = self._group(spec.uuid)
+        group.create(cgroup_values(spec.limits), owner=spec.id_base if spec.systemd else None)
+        pid = self._launch(spec, run, group)
+        self._write_record(run, spec, pid)
+        return pid
+
     def _launch(self, spec: ZoneSpec, run: Path, group: cgroup.Group) -> int:
-        root = run / "root"
-        root.mkdir(mode=0o755)
         (run / "exit").mkdir(mode=0o700)
+        root = STAGE / "root"
         config = bundle.complete(spec.bundle, root, bundle.hard_limits())
-        config, shares = bundle.take_shares(config, run / "shares")
-        shares.append(bundle.Share(str(spec.root), root, namespace.MOUNT_ATTR_NODEV))
+        config, trees = bundle.take_binds(config, STAGE)
+        # Device nodes in an image are dead.
+        trees.append(bundle.Tree(str(spec.root), root, namespace.MOUNT_ATTR_NODEV, idmap=True))
         files.write_json(run / "config.json", config, durable=False)
-        mounts = self._private_mounts(shares, spec.id_base)
+        mounts = self._private_mounts(trees, spec.id_base)
         try:
             # conmon stays in the host's mount namespace; only crun enters the private one.
             crun = ["/usr/bin/nsenter", f"--mount=/proc/{os.getpid()}/fd/{mounts}", *crun_argv(run)]
@@ -119,23 +131,24 @@ class Crun:
         finally:
             os.close(mounts)
 
-    def _private_mounts(self, shares: list[bundle.Share], id_base: int) -> int:
+    def _private_mounts(self, trees: list[bundle.Tree], id_base: int) -> int:
         """The mount namespace to build the zone in: the host's, and what the zone gets of it."""
         with ExitStack() as fds:
             userns = self._ranges.open(id_base)
             fds.callback(os.close, userns)
-            trees: list[tuple[int, Path]] = []
-            for share in shares:
-                tree = namespace.clone_mount(share.source, userns, share.attributes)
-                fds.callback(os.close, tree)
-                trees.append((tree, share.place))
-                share.place.mkdir(parents=True, exist_ok=True)
+            clones: list[tuple[int, bundle.Tree]] = []
+            for tree in trees:
+                ids = userns if tree.idmap else None
+                clones.append((namespace.clone_mount(tree.source, tree.attributes, ids), tree))
+                fds.callback(os.close, clones[-1][0])
 
             def setup() -> None:
                 if self._layout.unified and self._layout.hybrid:
                     mount.umount(self._layout.unified, lazy=True)
-                for tree, place in trees:
-                    namespace.attach_mount(tree, str(place))
+                mount.mount_tmpfs(STAGE, size=STAGE_SIZE)
+                for clone, tree in clones:
+                    _make_place(clone, tree.place)
+                    namespace.attach_mount(clone, str(tree.place))
 
             return namespace.private_mount_namespace(setup)
 
@@ -292,6 +305,14 @@ class Crun:
         except NotFound:
             return 0, 0
         return cast(int, record["pid"]), cast(int, record["start"])
+
+
+def _make_place(clone: int, place: Path) -> None:
+    """What a directory can be mounted on, or a file."""
+    if stat.S_ISDIR(os.fstat(clone).st_mode):
+        place.mkdir()
+    else:
+        place.touch()
 
 
 def _read_pid(path: Path) -> int:

@@ -38,7 +38,7 @@ def test_the_hard_limits_of_this_process() -> None:
     assert bundle.hard_limits()["RLIMIT_NOFILE"] != 0
 
 
-def test_shares_are_mounted_by_us() -> None:
+def test_binds_are_mounted_by_us() -> None:
     proc: JsonObject = {"destination": "/proc", "type": "proc", "source": "proc"}
     shared: JsonObject = {
         "destination": "/data",
@@ -46,14 +46,19 @@ def test_shares_are_mounted_by_us() -> None:
         "source": "/host/data",
         "options": ["rbind", "nodev", "ro", "idmap"],
     }
-    given: JsonObject = {"mounts": [proc, shared]}
-    done, shares = bundle.take_shares(given, Path("/run/shares"))
-    assert shares == [bundle.Share("/host/data", Path("/run/shares/0"), 1 | 4)]
+    plain: JsonObject = {"destination": "/native", "type": "bind", "source": "/host/native"}
+    given: JsonObject = {"mounts": [shared, proc, plain]}
+    done, trees = bundle.take_binds(given, Path("/stage"))
+    assert trees == [
+        bundle.Tree("/host/data", Path("/stage/0"), 1 | 4, idmap=True),
+        bundle.Tree("/host/native", Path("/stage/1"), 0, idmap=False),
+    ]
     assert done == {
         "mounts": [
+            shared | {"source": "/stage/0", "options": ["rbind", "nodev", "ro"]},
             proc,
-            shared | {"source": "/run/shares/0", "options": ["rbind", "nodev", "ro"]},
+            plain | {"source": "/stage/1", "options": []},
         ]
     }
-    assert given == {"mounts": [proc, shared]}
-    assert bundle.take_shares({}, Path("/run/shares")) == ({"mounts": []}, [])
+    assert given == {"mounts": [shared, proc, plain]}
+    assert bundle.take_binds({}, Path("/stage")) == ({"mounts": []}, [])
