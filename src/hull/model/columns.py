@@ -20,8 +20,6 @@ COLUMNS: dict[str, tuple[str, int]] = {
     name: (row.header or name.upper(), row.width) for name, row in table().items() if row.width
 }
 NESTED_WIDTH = 20
-DEFAULT_COLUMNS = ("uuid", "type", "ram", "state", "alias")
-DEFAULT_SORT = ("ram", "uuid")
 TYPE_WIDTH = COLUMNS["type"][1]
 
 Matches = Callable[[str], bool]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from hull.errors import InvalidPayload, Problem
+from hull.errors import Problem
 from hull.model.convert import CONVERT, BadValue, Unset, describe, is_writable
 from hull.model.prop import ACTIONS, BRANDS, SUPPORTED, Flat, Kind, Prop, rows
 from hull.wire import Json
@@ -55,15 +55,6 @@ def context(brand: str, action: str) -> Context:
         update=action == "update",
         refuse_later=letter in SUPPORTED,
     )
-
-
-def decode(payload: Json, cls: type[T], *, brand: str, action: str) -> T:
-    """One object of `cls`. Raises InvalidPayload with every problem found."""
-    ctx = context(brand, action)
-    values = decode_values(payload, rows(cls), ctx)
-    if ctx.problems:
-        raise InvalidPayload(ctx.problems)
-    return build(cls, values)
 
 
 def build(cls: type[T], values: Values) -> T:

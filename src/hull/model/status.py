@@ -65,6 +65,13 @@ class Status:
     headnode_id: str = prop(
         Kind.STRING, "ro", "Head node of the host, if it has one.", shown=Shown.SET
     )
+    failed: bool = prop(Kind.BOOLEAN, "ro", "Provisioning has failed.", shown=Shown.NEVER)
+    provisioning: bool = prop(
+        Kind.BOOLEAN,
+        "ro",
+        "The first boot has not ended yet.",
+        shown=Shown.NEVER,
+    )
     transition_to: str = later(
         Kind.STRING, "ro", "State that a transition ends in.", shown=Shown.SET
     )

@@ -457,10 +457,6 @@ class VM(Guest):
         unit="bytes",
         shown=Shown.SET,
     )
-    failed: bool = prop(Kind.BOOLEAN, "ro", "Provisioning has failed.", shown=Shown.NEVER)
-    provisioning: bool = prop(
-        Kind.BOOLEAN, "ro", "The first boot has not ended yet.", shown=Shown.NEVER
-    )
     create_only: bool = later(
         Kind.BOOLEAN, "*:r", "Internal: receive in two steps.", shown=Shown.NEVER
     )

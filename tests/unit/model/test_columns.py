@@ -5,8 +5,6 @@ import pytest
 
 from hull.errors import InvalidPayload
 from hull.model.columns import (
-    DEFAULT_COLUMNS,
-    DEFAULT_SORT,
     column,
     select,
     sort_views,
@@ -66,11 +64,6 @@ def test_no_column(key: str, message: str) -> None:
     with pytest.raises(InvalidPayload) as caught:
         column(key)
     assert caught.value.message == message
-
-
-def test_defaults_are_columns() -> None:
-    assert [column(key)[0] for key in DEFAULT_COLUMNS] == ["UUID", "TYPE", "RAM", "STATE", "ALIAS"]
-    assert [column(key)[0] for key in DEFAULT_SORT] == ["RAM", "UUID"]
 
 
 @pytest.mark.parametrize(

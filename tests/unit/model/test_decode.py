@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from hull.errors import InvalidPayload
-from hull.model.decode import decode
-from hull.model.prop import BRANDS
+from hull.errors import Problem
+from hull.model.decode import Values, build, context, decode_values
+from hull.model.prop import BRANDS, rows
 from hull.model.vm import VM
 from hull.wire import Json, JsonObject
 
@@ -15,17 +15,15 @@ IMAGE = "398deede-c025-11e3-8b24-f3ba141900bd"
 OWNER = "00000000-0000-0000-0000-000000000000"
 
 
-def create(payload: JsonObject) -> VM:
-    return decode({"image_uuid": IMAGE, **payload}, VM, brand="joyent", action="create")
+def decode(payload: Json, brand: str, action: str) -> tuple[Values, list[Problem]]:
+    ctx = context(brand, action)
+    return decode_values(payload, rows(VM), ctx), ctx.problems
 
 
 def problems(payload: Json, brand: str = "joyent", action: str = "create") -> dict[str, str]:
     """Path -> message and hint of what is wrong; {} if nothing is."""
-    try:
-        decode(payload, VM, brand=brand, action=action)
-    except InvalidPayload as exc:
-        return {problem.path: f"{problem.message} ({problem.hint})" for problem in exc.problems}
-    return {}
+    _, found = decode(payload, brand, action)
+    return {problem.path: f"{problem.message} ({problem.hint})" for problem in found}
 
 
 TAKEN: list[tuple[str, Json, Any]] = [
@@ -65,7 +63,9 @@ TAKEN: list[tuple[str, Json, Any]] = [
 
 @pytest.mark.parametrize(("name", "raw", "value"), TAKEN)
 def test_taken(name: str, raw: Json, value: object) -> None:
-    assert getattr(create({name: raw}), name) == value
+    values, found = decode({"image_uuid": IMAGE, name: raw}, "joyent", "create")
+    assert found == []
+    assert getattr(build(VM, values), name) == value
 
 
 REFUSED: list[tuple[str, Json, str]] = [
