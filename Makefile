@@ -35,7 +35,7 @@ check:
 	$(BIN)/ruff format --check $(PYTHONS) bin
 	$(BIN)/ruff check $(PYTHONS) bin
 	$(BIN)/mypy
-	PYTHONPATH=src $(BIN)/lint-imports --no-cache
+	PYTHONPATH=src:src/native $(BIN)/lint-imports --no-cache
 	$(BIN)/vulture
 	$(BIN)/codespell src tests docs bin tools bench image README.md NEWS.md CONTRIBUTING.md
 	shellcheck tools/*.sh .ci/run

@@ -23,7 +23,7 @@ from hull.wire import JsonObject
 from mdata.client import frame
 from tests.integration.daemon_fixtures import connect, event_loop, read_all, read_until
 
-BIN = Path(__file__).parents[2] / "src/mdata/bin"
+BIN = Path(__file__).parents[2] / "src/native/mdata/bin"
 PYTHON = "/usr/bin/python3"
 
 

@@ -29,6 +29,11 @@ def _object(**properties: JsonObject) -> JsonObject:
     }
 
 
+def _payload(action: str) -> JsonObject:
+    """The model's schema. By its own id its references hold wherever the document puts it."""
+    return vm_schema(action) | {"$id": f"urn:hull:{action}"}
+
+
 TEXT: JsonObject = {"type": "string"}
 YES_NO: JsonObject = {"type": "boolean"}
 UUID_RESULT = _object(uuid=TEXT)
@@ -130,7 +135,7 @@ def _vms(host: Host) -> list[Route]:
             path="/vms",
             handler=lambda request: create.create(request.body, host, request.progress),
             doc="Make the VM that the payload describes, and boot it.",
-            body=lambda: vm_schema("create"),
+            body=lambda: _payload("create"),
             result=UUID_RESULT,
             long=True,
             mutates=True,
@@ -224,7 +229,7 @@ def _one_vm(host: Host) -> list[Route]:
             action="update",
             handler=lambda request: update.update(request.params["uuid"], request.body, host),
             doc="Change a VM; what can be live is live at once.",
-            body=lambda: vm_schema("update"),
+            body=lambda: _payload("update"),
             result=UUID_RESULT,
             long=True,
             mutates=True,

@@ -36,7 +36,7 @@ def make_host(paths: Paths, attendant: Attendant | None = None) -> Host:
         server_uuid=settings["server_uuid"],
         platform=PLATFORM,
         id_base=id_base(paths),
-        native=CHECKOUT / "src/mdata",
+        native=CHECKOUT / "src/native",
         pool=pool,
         health=BtrfsHealth(POOL, paths.zones),
         runtime=Crun(paths.run, host_id=paths.host_id),

@@ -4,6 +4,7 @@
 import asyncio
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -31,9 +32,9 @@ class Daemon:
 
     def __init__(self, paths: Paths, loop: asyncio.AbstractEventLoop) -> None:
         self.bus = Bus()
-        self._watcher = Watcher(loop)
-        self._announcer = Announcer(self.bus, [])
+        self.watcher = Watcher(loop)
         self.host = compose.make_host(paths, self)
+        self._announcer = Announcer(self.bus, lookup.lookup([], self.host, whole=True))
         self.metadata = Metadatad(
             loop,
             lambda uuid: lookup.get(uuid, self.host),
@@ -42,7 +43,7 @@ class Daemon:
 
     def attend(self, uuid: str, pid: int, metadata_socket: Path, uid: int) -> None:
         self.metadata.add_zone(uuid, metadata_socket, uid)
-        self._watcher.watch(pid, lambda: stop.ended(uuid, pid, self.host))
+        self.watcher.watch(pid, lambda: stop.ended(uuid, pid, self.host))
 
     def leave(self, uuid: str) -> None:
         self.metadata.remove_zone(uuid)
@@ -75,12 +76,16 @@ async def serve(paths: Paths) -> None:
     await stopping.wait()
     log.info("hulld stops; its zones run on")
     await server.stop()
+    daemon.watcher.stop()
     await daemon.metadata.stop()
 
 
 def main() -> None:
     paths = Paths.from_environment()
-    logs.configure(paths.log / "hulld.log")
+    # Rotation bounds the log, and "+ argv" of every program that was run is what one looks for.
+    logs.configure(paths.log / "hulld.log", level=logging.DEBUG)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # each zone that is up takes two
     try:
         with ExitStack() as held:
             held.enter_context(lock(paths.run / "hulld.lock", what="this host", timeout=0))

@@ -23,7 +23,7 @@ def state(zone: index.Zone, host: Host) -> str:
     """What `vmadm list` says."""
     if zone.failed:
         return "failed"
-    if zone.provisioning:
+    if zone.provisioning and host.boots.find(zone.uuid):
         return "provisioning"
     now = zone_state(zone, host)
     return "stopped" if now == index.INSTALLED else now
