@@ -49,9 +49,7 @@ def status(args: Args) -> int:
     args.end()
     if "--root" in args.options:
         os.environ["HULL_ROOT"] = args.options["--root"]
-    from hull.client.call import call
-
-    answer = call("GET", "/status")
+    answer = args.call("GET", "/status")
     if "-j" in args.options:
         print_json(answer)
         return 0

@@ -15,7 +15,7 @@ import sys
 import termios
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from hull.cli.command import Call, say
 from hull.errors import HostError
@@ -139,24 +139,69 @@ def _set_size(fd: int, rows: int, columns: int) -> None:
     fcntl.ioctl(fd, termios.TIOCSWINSZ, array.array("H", [rows, columns, 0, 0]))
 
 
+class Feed:
+    """Standard input on its way to a zone. It never waits for the zone to read: a zone that waits
+    for its own output to be read would wait for ever."""
+
+    def __init__(self, poll: select.poll, sink: int, sink_events: int) -> None:
+        os.set_blocking(sink, False)
+        self._poll = poll
+        self._sink = sink
+        self._sink_events = sink_events
+        self._rest = b""
+        self.open = True
+        self._watch()
+
+    def _watch(self) -> None:
+        """Wait for the zone while something is left over, else for standard input."""
+        if self._rest:
+            self._poll.unregister(0)
+            self._poll.register(self._sink, self._sink_events | select.POLLOUT)
+        else:
+            self._poll.register(0, select.POLLIN)
+            self._poll.register(self._sink, self._sink_events)
+
+    def push(self) -> bool:
+        """Move on what there is; False at its end, or when the zone reads no more."""
+        had_rest = bool(self._rest)
+        try:
+            self._rest = self._rest or os.read(0, CHUNK)
+            sent = os.write(self._sink, self._rest) if self._rest else -1
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            sent = -1
+        if sent < 0:
+            return False
+        self._rest = self._rest[sent:]
+        if bool(self._rest) != had_rest:
+            self._watch()
+        return True
+
+    def stop(self) -> None:
+        """Read no more; the sink is the caller's to close."""
+        self.open = False
+        with suppress(KeyError):
+            self._poll.unregister(0)
+        self._poll.register(self._sink, self._sink_events)
+
+
 def _relay_pty(master: int) -> None:
     poll = select.poll()
-    poll.register(0, select.POLLIN)
-    poll.register(master, select.POLLIN)
+    feed = Feed(poll, master, select.POLLIN)
     while True:
-        for fd, _ in poll.poll():
-            try:
-                data = os.read(fd, CHUNK)
-            except OSError:  # EIO: the last process has left the pty
-                return
-            if fd == master:
+        for fd, event in poll.poll():
+            wants = fd == 0 or bool(event & select.POLLOUT)
+            if wants and feed.open and not feed.push():
+                feed.stop()
+            if fd == master and event & ~select.POLLOUT:
+                try:
+                    data = os.read(master, CHUNK)
+                except OSError:  # EIO: the last process has left the pty
+                    return
                 if not data:
                     return
                 write_all(1, data)
-            elif data:
-                write_all(master, data)
-            else:
-                poll.unregister(0)
 
 
 def command(argv: list[str]) -> int:
@@ -177,34 +222,25 @@ def _relay_pipes(stdin: int, stdout: int, stderr: int) -> None:
     """Until the command has closed its output and its errors."""
     sinks = {stdout: 1, stderr: 2}
     poll = select.poll()
-    poll.register(0, select.POLLIN)
     for fd in sinks:
         poll.register(fd, select.POLLIN)
-    poll.register(stdin, 0)  # tells when the command stops reading
-    reading = True
+    feed = Feed(poll, stdin, 0)  # an error is told anyway: the command stops reading
     while sinks:
-        for fd, _ in poll.poll():
-            data = b"" if fd == stdin else os.read(fd, CHUNK)
+        for fd, event in poll.poll():
             if fd in sinks:
+                data = os.read(fd, CHUNK)
                 if data:
                     write_all(sinks[fd], data)
                 else:
                     poll.unregister(fd)
                     os.close(fd)
                     del sinks[fd]
-            elif reading and not (data and _write(stdin, data)):
-                reading = False
-                poll.unregister(0)
-                poll.unregister(stdin)
-                os.close(stdin)
-
-
-def _write(fd: int, data: bytes) -> bool:
-    try:
-        write_all(fd, data)
-    except BrokenPipeError:
-        return False
-    return True
+            elif feed.open:
+                wants = fd == 0 or event == select.POLLOUT
+                if not (wants and feed.push()):
+                    feed.stop()
+                    poll.unregister(stdin)
+                    os.close(stdin)
 
 
 def write_all(fd: int, data: bytes) -> None:

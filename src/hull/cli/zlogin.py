@@ -40,9 +40,11 @@ def parse_first(argv: list[str]) -> list[str]:
     """Options end at the zone's name: what follows is the command's own."""
     takes_value = {"-l", "-e"}
     position = 0
-    while position < len(argv) and argv[position].startswith("-"):
+    while position < len(argv) and argv[position].startswith("-") and argv[position] != "--":
         position += 2 if argv[position] in takes_value else 1
-    return [*argv[: position + 1], "--", *argv[position + 1 :]] if position < len(argv) else argv
+    if position >= len(argv) or argv[position] == "--":
+        return argv
+    return [*argv[: position + 1], "--", *argv[position + 1 :]]
 
 
 COMMAND = Command(
