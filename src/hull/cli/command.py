@@ -93,7 +93,7 @@ class Command:
         label = self.name
         try:
             argv, call = _transport(argv)
-            if argv[:1] in (["--help"], ["-h"], ["help"]):
+            if argv[:1] in (["--help"], ["-h"]) or (argv[:1] == ["help"] and self.verbs[0].name):
                 sys.stdout.write(self.usage())
                 return 0
             verb, rest = self._choose(argv)

@@ -23,7 +23,8 @@ def list_(args: Args) -> int:
     args.end()
     if "-v" in args.options and "-p" in args.options:
         raise Usage("-v and -p are exclusive")
-    answer = args.call("GET", f"/zones{query(zone=args.options.get('-z', ''))}")
+    name = args.options.get("-z", "")
+    answer = [GLOBAL] if name == "global" else args.call("GET", f"/zones{query(zone=name)}")
     assert isinstance(answer, list)
     zones = [zone for zone in answer if isinstance(zone, dict) and _shown(zone, args.options)]
     if "-n" not in args.options and "-z" not in args.options:
