@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A whole Hull host for a test: in a root and a network namespace of its own, driven by commands."""
+"""A whole Hull host for a test, in a root and a network namespace of its own."""
 
 import json
 import os
