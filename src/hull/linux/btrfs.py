@@ -10,6 +10,7 @@ import errno
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,7 @@ _QUOTA_CTL = request("wr", _MAGIC, 40, 16)
 _QGROUP_ASSIGN = request("w", _MAGIC, 41, 24)
 _QGROUP_CREATE = request("w", _MAGIC, 42, 16)
 _QGROUP_LIMIT = request("r", _MAGIC, 43, 48)
+_QUOTA_RESCAN = request("w", _MAGIC, 44, 64)
 _ENABLE_QUOTA = 1
 _ENABLE_SIMPLE_QUOTA = 4  # since Linux 6.7
 _LIMIT_MAX_RFER = 1
@@ -230,6 +232,17 @@ def quota_mode(fsid: str) -> str:
         return (directory / "mode").read_text().strip()
     except FileNotFoundError:  # before Linux 6.7 there was only one mode
         return "qgroup" if directory.is_dir() else ""
+
+
+def recount(fd: int, fsid: str) -> None:
+    """Count anew, in the background, if classic groups have lost count: clones make them do so."""
+    try:
+        lost = Path(f"/sys/fs/btrfs/{fsid}/qgroups/inconsistent").read_text().strip() == "1"
+    except FileNotFoundError:
+        return
+    if lost:
+        with suppress(KernelError):  # it is being done
+            ioctl(fd, _QUOTA_RESCAN, bytearray(64), name="count quotas anew")
 
 
 def create_qgroup(fd: int, qgroup: int) -> None:

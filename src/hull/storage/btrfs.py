@@ -59,9 +59,9 @@ class BtrfsPool:
         with ExitStack() as undo, named_errors(f"open pool {name}"):
             root = area.open_at(undo, mountpoint)
             area.open_at(undo, area.STAGING, root)
-            fsid = btrfs.filesystem_id(root)
-        self._simple = btrfs.quota_mode(fsid) == "squota"
-        self._view = View(name, mountpoint, fsid, self._simple)
+            self._fsid = btrfs.filesystem_id(root)
+        self._simple = btrfs.quota_mode(self._fsid) == "squota"
+        self._view = View(name, mountpoint, self._fsid, self._simple)
         self.features = Features(
             reservation=False,
             quota_includes_shared=not self._simple,
@@ -448,7 +448,10 @@ class BtrfsPool:
     @contextmanager
     def _opened(self, what: str) -> Iterator[tuple[ExitStack, int]]:
         with named_errors(what), ExitStack() as undo:
-            yield undo, area.open_at(undo, self.mountpoint)
+            root = area.open_at(undo, self.mountpoint)
+            yield undo, root
+            if not self._simple:
+                btrfs.recount(root, self._fsid)
 
     def _catalogue(self, root: int) -> Catalogue:
         return area.read_catalogue(root, self.mountpoint, self.name)
