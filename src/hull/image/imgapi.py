@@ -69,9 +69,12 @@ def _opener(server: Server) -> urllib.request.OpenerDirector:
 def _open(server: Server, url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
     common = {"Accept-Version": "~2", "User-Agent": USER_AGENT}
     request = urllib.request.Request(url, headers=common | headers)
-    answer = _opener(server).open(request, timeout=SILENCE)
-    if not isinstance(answer, http.client.HTTPResponse):
-        raise DownloadError(f"{url} did not answer in HTTP")
+    try:
+        answer = _opener(server).open(request, timeout=SILENCE)
+    except urllib.error.HTTPError as exc:
+        exc.close()  # it is an open answer, too
+        raise
+    assert isinstance(answer, http.client.HTTPResponse)  # no other handler is there
     return answer
 
 

@@ -26,7 +26,6 @@ Progress = Callable[[JsonObject], None]
 
 IMPORTABLE = ("zone-dataset", "lx-dataset")
 REPORT_EVERY = 0.2  # seconds
-LEAST_QUOTA = 1 << 30
 
 
 class Hash(Protocol):
@@ -130,10 +129,11 @@ def remove_leftovers(pool: Pool, paths: Paths, image: store.Image, partial: str)
 def create_partial(pool: Pool, name: str) -> Path:
     """The dataset to unpack into; returns its root directory, empty.
 
-    A small file can unpack to a huge one: it may fill half of what is free, not all.
+    A small file can unpack to a huge one: it may take half of what is free, so that VMs can still
+    write meanwhile, and while the pool gets the space back.
     """
     mountpoint = Path(pool.create(name).mountpoint)
-    pool.set(name, quota=max(shutil.disk_usage(mountpoint).free // 2, LEAST_QUOTA))
+    pool.set(name, quota=shutil.disk_usage(mountpoint).free // 2)
     # Programs in it may be set-user-id: nobody but root gets at them from outside.
     mountpoint.chmod(0o700)
     root = mountpoint / "root"
