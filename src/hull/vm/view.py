@@ -3,6 +3,7 @@
 
 import os
 
+from hull.errors import NotFound
 from hull.host.host import Host
 from hull.model.view import vm_to_view
 from hull.vm.complete import timestamp
@@ -54,13 +55,17 @@ def view(zone: index.Zone, host: Host, *, snapshots: bool = True) -> JsonObject:
 
 def snapshots_view(uuid: str, host: Host) -> list[Json]:
     """Newest first, sizes in MiB."""
+    try:
+        snapshots = host.pool.snapshots(host.dataset(uuid))
+    except NotFound:  # the zone is not made yet
+        return []
     return [
         {
             "name": snapshot.short_name.removeprefix(SNAPSHOT_PREFIX),
             "size": snapshot.used // MIB,
             "created_at": timestamp(snapshot.created),
         }
-        for snapshot in reversed(host.pool.snapshots(f"{host.pool.name}/{uuid}"))
+        for snapshot in reversed(snapshots)
         if snapshot.short_name.startswith(SNAPSHOT_PREFIX)
     ]
 
