@@ -113,7 +113,10 @@ def test_stop_start_reboot(clean_host: TestHost, base_image: str) -> None:
 
 def test_a_zone_that_powers_off_or_reboots_itself(clean_host: TestHost, debian_image: str) -> None:
     uuid = clean_host.create(**seed(debian_image, brand="lx"))
-    state = lambda: clean_host.json("vmadm", "get", uuid)  # noqa: E731  # two uses
+
+    def state() -> dict[str, object]:
+        return dict(clean_host.json("vmadm", "get", uuid))
+
     first = state()["boot_timestamp"]
     clean_host("zlogin", uuid, "systemctl reboot", check=False)
     wait_for(lambda: state().get("boot_timestamp", first) != first, what="boot again")

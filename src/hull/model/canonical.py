@@ -22,9 +22,8 @@ def fold(values: Values, letter: str, problems: list[Problem]) -> Values:
     for name, row in rows(VM).items():
         if row.alias_of and name in folded:
             _fold_alias(folded, name, row, problems)
-    if letter in OS and "ram" in folded:
-        folded.setdefault("max_physical_memory", folded["ram"])
-        folded["ram"] = None
+    if letter in OS and (ram := folded.pop("ram", None)) is not None:
+        folded.setdefault("max_physical_memory", ram)
     if folded.get("zfs_root_recsize") == 0:
         folded["zfs_root_recsize"] = DEFAULT_RECSIZE
     if folded.get("cpu_cap") == 0:
