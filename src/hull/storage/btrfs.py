@@ -187,12 +187,12 @@ class BtrfsPool:
         The intent is written into the old head's record, so that recover() can go on with it.
         """
         parent, leaf = self._parent(undo, root, name)
-        btrfs.snapshot(source, stage, _NEW, qgroup=head.record.qgroup)
-        record, new = self._complete(undo, stage, replace(head.record, pending=""))
-        children = area.children_of(root, head)
-        for child in children:
-            area.check_vacant(new, child, f"{name}/{child} in the snapshot")
-        with area.unlimited(root, record, parent.record), ExitStack() as failed:
+        with area.unlimited(root, head.record, parent.record), ExitStack() as failed:
+            btrfs.snapshot(source, stage, _NEW, qgroup=head.record.qgroup)
+            _, new = self._complete(undo, stage, replace(head.record, pending=""))
+            children = area.children_of(root, head)
+            for child in children:
+                area.check_vacant(new, child, f"{name}/{child} in the snapshot")
             write_record(head.fd, replace(head.record, pending=short))
             failed.callback(write_record, head.fd, head.record)
             land()
@@ -200,6 +200,7 @@ class BtrfsPool:
             failed.pop_all()
             for child in children:
                 rename_noreplace(head.fd, child, new, child)
+            area.destroy_tree(root, head.id)
 
     def destroy(self, name: str, *, recursive: bool = False) -> None:
         with self._opened(f"destroy {name}") as (undo, root):
@@ -351,9 +352,7 @@ class BtrfsPool:
                 record = self._receive_more(undo, root, name, stream, fd)
             else:
                 record = self._receive_new(undo, root, name, stream, fd)
-            made = next(
-                one for one in area.snapshots_of(root, record) if one.name == stream.snapshot
-            )
+            made = next(s for s in area.snapshots_of(root, record) if s.name == stream.snapshot)
             return self._view.snapshot(snapshot, record, made)
 
     def _receive_new(

@@ -325,7 +325,11 @@ def clear_staging(root: int, area: int, catalogue: Catalogue, mountpoint: Path) 
             directory = open_at(undo, name, area)
             for entry in names_in(directory):
                 old = open_child(undo, directory, entry)
-                if old is not None and old.record.id in live:
+                if old is None:
+                    continue
+                with suppress(KernelError):  # its group is gone
+                    btrfs.limit_qgroup(root, old.record.qgroup, 0)  # see restore_quotas
+                if old.record.id in live:
                     parts = tuple(live[old.record.id].split("/")[1:])
                     _move_children(root, old, parts)
             sweep(root, directory)
