@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MPL-2.0
+"""zoneadm list, to the letter of SmartOS's."""
+
+import pytest
+
+from hull.cli import zoneadm
+from hull.cli.zoneadm import COMMAND
+from hull.errors import NotFound
+from hull.wire import Json, JsonObject
+from tests.unit.cli.fake import Shell, make_shell
+
+RUNNING = "7f1e0c8a-1111-4222-8333-444444444444"
+INSTALLED = "0b61a6b4-1111-4222-8333-444444444444"
+INCOMPLETE = "3c72b7c5-1111-4222-8333-444444444444"
+
+
+def zone(uuid: str, zoneid: int | None, state: str, brand: str) -> JsonObject:
+    return {
+        "zoneid": zoneid,
+        "zonename": uuid,
+        "state": state,
+        "zonepath": f"/zones/{uuid}",
+        "uuid": uuid,
+        "brand": brand,
+        "ip_type": "excl",
+        "zonedid": zoneid,
+    }
+
+
+ZONES: list[Json] = [
+    zone(RUNNING, 7, "running", "joyent"),
+    zone(INSTALLED, None, "installed", "lx"),
+    zone(INCOMPLETE, None, "incomplete", "joyent"),
+]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    return make_shell(COMMAND, monkeypatch, capsys)
+
+
+def test_the_table(run: Shell) -> None:
+    done = run("list", "-cv", answer=ZONES)
+    assert (done.status, done.err) == (0, "")
+    assert done.out == (
+        "  ID NAME             STATUS     PATH                           BRAND    IP\n"
+        "   0 global           running    /                              liveimg  shared\n"
+        f"   7 {RUNNING} running    /zones/{RUNNING} joyent   excl\n"
+        f"   - {INSTALLED} installed  /zones/{INSTALLED} lx       excl\n"
+        f"   - {INCOMPLETE} incomplete /zones/{INCOMPLETE} joyent   excl\n"
+    )
+    assert run.hulld.asked == [("GET", "/zones", None)]
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ([], ["global", RUNNING]),
+        (["-i"], ["global", RUNNING, INSTALLED]),
+        (["-c"], ["global", RUNNING, INSTALLED, INCOMPLETE]),
+        (["-n"], [RUNNING]),
+        (["-cn"], [RUNNING, INSTALLED, INCOMPLETE]),
+    ],
+)
+def test_which_zones_are_listed(run: Shell, options: list[str], names: list[str]) -> None:
+    assert run("list", *options, answer=ZONES).out.split() == names
+
+
+def test_parsable_lines_have_eight_fields(run: Shell) -> None:
+    odd = zone(RUNNING, 7, "running", "joyent") | {"zonepath": "/zo:nes"}
+    done = run("list", "-pc", answer=[*ZONES[1:2], odd])
+    assert done.out == (
+        "0:global:running:/::liveimg:shared:0\n"
+        f"-:{INSTALLED}:installed:/zones/{INSTALLED}:{INSTALLED}:lx:excl:0\n"
+        f"7:{RUNNING}:running:/zo\\:nes:{RUNNING}:joyent:excl:7\n"
+    )
+
+
+def test_one_zone_whatever_its_state(run: Shell) -> None:
+    assert run("list", "-z", "alias 1", answer=ZONES[1:2]).out == f"{INSTALLED}\n"
+    assert run.hulld.asked == [("GET", "/zones?zone=alias%201", None)]
+    done = run("list", "-z", "nosuch", answer=NotFound("zone 'nosuch' unknown"))
+    assert (done.status, done.err) == (1, "zoneadm list: zone 'nosuch' unknown\n")
+
+
+def test_the_global_zone_is_known_without_asking(run: Shell) -> None:
+    assert run("list", "-z", "global").out == "global\n"
+    assert run.hulld.asked == []
+
+
+def test_v_and_p_exclude_each_other(run: Shell) -> None:
+    assert run("list", "-vp").status == 2
+    assert run.hulld.asked == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "understood"),
+    [
+        (["-z", "web", "list", "-v"], ["list", "-z", "web", "-v"]),
+        (["list", "-z", "web"], ["list", "-z", "web"]),
+        (["-z", "web"], ["-z", "web"]),
+    ],
+)
+def test_the_zone_may_stand_before_the_verb(
+    typed: list[str], understood: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    def fake_main(argv: list[str]) -> int:
+        seen.append(argv)
+        return 0
+
+    monkeypatch.setattr("sys.argv", ["zoneadm", *typed])
+    monkeypatch.setattr(COMMAND, "main", fake_main)
+    with pytest.raises(SystemExit) as ended:
+        zoneadm.main()
+    assert (seen, ended.value.code) == ([understood], 0)
