@@ -214,7 +214,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Access-Control-Allow-Origin", "*")
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body)
 
     def _error(self, status: HTTPStatus, code: str, message: str) -> None:
@@ -224,7 +224,8 @@ class Handler(BaseHTTPRequestHandler):
         """What http.server itself refuses, in IMGAPI's form."""
         status = HTTPStatus(code)
         self.close_connection = True
-        self.command = self.command or "GET"
+        # Where the request could not be read, it left these as HTTP/0.9 has them.
+        self.command, self.request_version = self.command or "GET", self.protocol_version
         words = "ResourceNotFound" if code == 404 else "BadRequest"
         self._error(status, words, message or explain or status.phrase)
 
