@@ -19,9 +19,10 @@ import pytest
 
 from hull.linux import netlink
 from hull.linux.namespace import in_thread
-from hull.linux.netlink import Netlink
+from hull.linux.netlink import LinkInfo, Netlink
 from hull.linux.netns import CLONE_NEWNET, in_netns
 from hull.linux.syscall import check, libc
+from hull.net.datalink import NicTag
 from hull.net.kernel import KernelDatalinks
 from hull.net.nictag import admin
 
@@ -49,8 +50,8 @@ def checksum(data: bytes) -> int:
 class Namespace:
     """A network namespace that lives as long as its descriptor."""
 
-    def __init__(self) -> None:
-        self.fd = in_thread(_unshare)
+    def __init__(self, fd: int = -1) -> None:
+        self.fd = fd if fd >= 0 else in_thread(_unshare)
         self.path = f"/proc/{os.getpid()}/fd/{self.fd}"
 
     def run(self, *argv: str, timeout: float = 20) -> "subprocess.CompletedProcess[str]":
@@ -60,6 +61,13 @@ class Namespace:
 
     def call(self, function: Callable[[], T]) -> T:
         return in_netns(self.fd, function)
+
+    def link(self, name: str) -> LinkInfo | None:
+        def work() -> LinkInfo | None:
+            with Netlink() as here:
+                return here.link(name)
+
+        return self.call(work)
 
     def ping(self, address: str, *, wait: float = 0.5) -> float | None:
         """Send one packet; the seconds until its answer, None if `wait` was not enough."""
@@ -101,12 +109,19 @@ class Lan:
         self._stack.callback(made.close)
         return made
 
-    def datalinks(self, host_id: str = "") -> KernelDatalinks:
+    def here(self) -> Namespace:
+        """The host's own namespace."""
+        made = Namespace(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+        self._stack.callback(made.close)
+        return made
+
+    def datalinks(self, host_id: str = "", networks: tuple[NicTag, ...] = ()) -> KernelDatalinks:
         """A host's driver; whatever it makes is taken down at the end."""
         host_id = host_id or self.host_id
         run = self.run / host_id
         run.mkdir(exist_ok=True)
-        made = KernelDatalinks(run, host_id=host_id, networks=(admin(host_id),))
+        networks = networks or (admin(host_id),)
+        made = KernelDatalinks(run, host_id=host_id, networks=networks)
         self._stack.callback(made.down)
         return made
 
@@ -115,9 +130,6 @@ class Lan:
         made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
         made.bind((link, protocol))
         return made
-
-    def host(self, *argv: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
 
 
 @contextmanager

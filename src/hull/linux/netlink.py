@@ -13,7 +13,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from errno import ENODEV
+from errno import EHOSTUNREACH, ENETUNREACH, ENODEV
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from hull.errors import KernelError
@@ -27,7 +27,7 @@ AF_BRIDGE = 7
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_GETADDR = 20, 22
-RTM_NEWROUTE, RTM_NEWNEIGH = 24, 28
+RTM_NEWROUTE, RTM_GETROUTE, RTM_NEWNEIGH = 24, 26, 28
 
 # Message flags
 NLM_F_REQUEST, NLM_F_MULTI, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x2, 0x4, 0x300
@@ -52,8 +52,8 @@ IF_OPER_UP = 6
 
 # Attributes of addresses, routes and neighbours
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_F_NODAD = 1, 2, 4, 2
-RTA_OIF, RTA_GATEWAY, RTA_PRIORITY = 4, 5, 6
-RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST, RTNH_F_ONLINK = 254, 4, 1, 4
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY = 1, 4, 5, 6
+RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST, RTN_LOCAL, RTNH_F_ONLINK = 254, 4, 1, 2, 4
 NDA_LLADDR, NTF_MASTER, NUD_NOARP = 2, 4, 0x40
 
 HEADER = struct.Struct("=IHHII")
@@ -62,6 +62,8 @@ ADDRESS = struct.Struct("=BBBBI")
 ROUTE = struct.Struct("=BBBBBBBBI")
 NEIGHBOUR = struct.Struct("=BxxxiHBB")
 ATTRIBUTE = struct.Struct("=HH")
+
+_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 @dataclass(frozen=True)
@@ -203,10 +205,11 @@ def add_forwarding(index: int, mac: str) -> Request:
 def add_address(index: int, address: Interface) -> Request:
     """Give a link an address; no error if it has it. IPv6 ones are usable at once (no DAD)."""
     packed = address.ip.packed
-    family, flags, extra = socket.AF_INET6, IFA_F_NODAD, b""
+    flags, extra = IFA_F_NODAD, b""
     if isinstance(address, IPv4Interface):
-        family, flags = socket.AF_INET, 0
+        flags = 0
         extra = attribute(IFA_BROADCAST, address.network.broadcast_address.packed)
+    family = _FAMILY[address.version]
     body = ADDRESS.pack(family, address.network.prefixlen, flags, 0, index)
     body += attribute(IFA_LOCAL, packed) + attribute(IFA_ADDRESS, packed) + extra
     operation = f"add address {address} to link {index}"
@@ -215,9 +218,9 @@ def add_address(index: int, address: Interface) -> Request:
 
 def add_default_route(index: int, gateway: Address, *, metric: int, onlink: bool) -> Request:
     """A default route. `onlink`: the gateway is reached directly, though no prefix says so."""
-    family = socket.AF_INET if gateway.version == 4 else socket.AF_INET6
     flags = RTNH_F_ONLINK if onlink else 0
-    body = ROUTE.pack(family, 0, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, 0, RTN_UNICAST, flags)
+    table, kind = (RT_TABLE_MAIN, RTPROT_STATIC, 0), (RTN_UNICAST, flags)
+    body = ROUTE.pack(_FAMILY[gateway.version], 0, 0, 0, *table, *kind)
     body += attribute(RTA_GATEWAY, gateway.packed)
     body += _number(RTA_OIF, index) + _number(RTA_PRIORITY, metric)
     operation = f"add default route {gateway}"
@@ -287,6 +290,8 @@ class Netlink:
 
     def batch(self, *requests: Request) -> None:
         """Make changes, in order. All are tried; raises KernelError for the first that failed."""
+        if not requests:
+            return
         waiting: dict[int, Request] = {}
         data = b""
         for request in requests:
@@ -325,6 +330,19 @@ class Netlink:
         body = ADDRESS.pack(0, 0, 0, 0, 0)
         answers = self._ask("list addresses", RTM_GETADDR, NLM_F_DUMP, body)
         return [parse_address(item) for item in answers]
+
+    def is_local(self, address: Address) -> bool:
+        """Whether packets to an address are for this namespace itself."""
+        family, size = _FAMILY[address.version], address.max_prefixlen
+        body = ROUTE.pack(family, size, 0, 0, 0, 0, 0, 0, 0) + attribute(RTA_DST, address.packed)
+        try:
+            (answer,) = self._ask(f"look up the route to {address}", RTM_GETROUTE, 0, body)
+        except KernelError as exc:
+            if exc.errno in (ENETUNREACH, EHOSTUNREACH):
+                return False
+            raise
+        kind: int = ROUTE.unpack_from(answer)[7]
+        return kind == RTN_LOCAL
 
     def _ask(self, operation: str, kind: int, flags: int, body: bytes) -> list[bytes]:
         self._sequence += 1

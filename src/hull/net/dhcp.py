@@ -17,6 +17,7 @@ from hull.linux.run import run
 from hull.net.datalink import NicTag
 
 LEASE = "12h"
+RA_INTERVAL, RA_LIFETIME = 600, 1800  # seconds; who comes in between asks
 STOP_TIMEOUT = 5.0
 
 CONFIG = """\
@@ -53,7 +54,7 @@ def config(tag: NicTag, directory: Path, user: str) -> str:
     if tag.address6:
         prefix = tag.address6.network
         text += f"enable-ra\ndhcp-range={prefix.network_address},ra-only,{prefix.prefixlen}\n"
-        text += f"ra-param={tag.link},mtu:{tag.mtu},60\n"
+        text += f"ra-param={tag.link},mtu:{tag.mtu},{RA_INTERVAL},{RA_LIFETIME}\n"
     return text
 
 

@@ -7,6 +7,7 @@ born in the zone's namespace and can be trusted with nothing.
 
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from errno import ENODEV
 from functools import partial
@@ -19,8 +20,8 @@ from hull.linux.netlink import LinkInfo, Netlink
 from hull.linux.netns import in_netns, opened
 from hull.net import dhcp, nat
 from hull.net.datalink import Link, NicTag, Vnic
-from hull.net.nictag import stable_mac
-from hull.net.protection import FAMILY, Protection
+from hull.net.nictag import eui64, stable_mac
+from hull.net.protection import FAMILY, LINK_LOCAL, Protection
 from hull.net.record import Records
 
 LOOPBACK = "lo"
@@ -29,6 +30,9 @@ LOOPBACK = "lo"
 METRIC = 100
 
 READY_TIMEOUT = 5.0
+
+BRIDGE_IPV6 = {"accept_ra": "0", "addr_gen_mode": "1"}  # 1: no address but what it is given
+PORT_IPV6 = {"disable_ipv6": "1"}
 
 
 class KernelDatalinks:
@@ -239,14 +243,23 @@ def _make_bridge(host: Netlink, tag: NicTag) -> None:
         raise HostError(f"link {tag.link} exists and is not Hull's", hint="rename or delete it")
     if not found:
         host.batch(netlink.create_bridge(tag.link, mac=mac, mtu=tag.mtu))
-    if sysctl.read(f"net/ipv6/conf/{tag.link}/accept_ra") not in (None, "0"):
-        sysctl.write(f"net/ipv6/conf/{tag.link}/accept_ra", "0")
+    _set_ipv6(tag.link, BRIDGE_IPV6)
     bridge = _bridge(host, tag)
-    addresses = [address for address in (tag.address, tag.address6) if address]
+    # The link-local address too: by itself it comes a second after the first zone, and until then
+    # no router advertisement is sent.
+    own = (tag.address, tag.address6, tag.address6 and eui64(mac, LINK_LOCAL))
     host.batch(
         netlink.set_link(tag.link, up=True, mac=mac, mtu=tag.mtu),
-        *(netlink.add_address(bridge.index, address) for address in addresses),
+        *(netlink.add_address(bridge.index, address) for address in own if address),
     )
+
+
+def _set_ipv6(link: str, settings: dict[str, str]) -> None:
+    """Set a link's switches, as far as this kernel has them."""
+    for name, value in settings.items():
+        path = f"net/ipv6/conf/{link}/{name}"
+        if sysctl.read(path) not in (None, value):
+            sysctl.write(path, value)
 
 
 def _attach(host: Netlink, vnic: Vnic, bridge: LinkInfo) -> None:
@@ -254,9 +267,8 @@ def _attach(host: Netlink, vnic: Vnic, bridge: LinkInfo) -> None:
     port = host.link(vnic.link)
     if port is None:
         raise HostError(f"link {vnic.link} has gone", hint="its zone has ended; start it again")
-    # An address of its own would only add to the noise on the network.
-    if sysctl.read(f"net/ipv6/conf/{vnic.link}/disable_ipv6") == "0":
-        sysctl.write(f"net/ipv6/conf/{vnic.link}/disable_ipv6", "1")
+    # IPv6 of its own would only add to the noise on the network.
+    _set_ipv6(vnic.link, PORT_IPV6)
     requests = [
         netlink.set_port(vnic.link, learning=vnic.allow_mac_spoofing),
         netlink.set_link(vnic.link, up=True, alias=vnic.mac),
@@ -272,16 +284,14 @@ def _configure(vnic: Vnic, tag: NicTag) -> None:
         link = zone.link(vnic.interface)
         if link is None:
             raise HostError(f"{vnic.interface} has gone from the zone")
-        for name, value in ipv6_settings(vnic, tag).items():
-            path = f"net/ipv6/conf/{vnic.interface}/{name}"
-            if sysctl.read(path) not in (None, value):
-                sysctl.write(path, value)
+        _set_ipv6(vnic.interface, ipv6_settings(vnic, tag))
+        zone.batch(netlink.set_link(LOOPBACK, up=True), netlink.set_link(vnic.interface, up=True))
+        _wait_running(zone, vnic.interface)
         zone.batch(
-            netlink.set_link(LOOPBACK, up=True),
-            netlink.set_link(vnic.interface, up=True),
             *(netlink.add_address(link.index, address) for address in vnic.addresses),
+            *default_routes(vnic, link.index),
         )
-        zone.batch(*default_routes(vnic, link.index))
+        _wait_local(zone, vnic)
 
 
 def ipv6_settings(vnic: Vnic, tag: NicTag) -> dict[str, str]:
@@ -310,17 +320,35 @@ def default_routes(vnic: Vnic, index: int) -> list[netlink.Request]:
     return requests
 
 
-def _wait_running(host: Netlink, *names: str) -> None:
+def _wait_running(here: Netlink, *names: str) -> None:
     """Wait until links can send: the kernel follows a carrier late, and loses packets meanwhile.
 
     Since Linux 6.8 asking is enough to make it follow; before, it takes a millisecond.
     """
-    deadline = time.monotonic() + READY_TIMEOUT
     for name in names:
-        while not ((link := host.link(name)) and link.running):
-            if link is None or time.monotonic() > deadline:
-                raise Timeout(f"link {name} did not come up", hint=f"look at `ip link show {name}`")
-            time.sleep(0.0005)
+        _wait(f"link {name}", partial(_is_running, here, name))
+
+
+def _wait_local(zone: Netlink, vnic: Vnic) -> None:
+    """Wait until packets to the zone's addresses get in: IPv6 ones are completed behind our back.
+
+    Until then an answer from the gateway is lost, and the question repeated after a second.
+    """
+    for address in vnic.addresses:
+        _wait(f"address {address}", partial(zone.is_local, address.ip))
+
+
+def _is_running(here: Netlink, name: str) -> bool:
+    link = here.link(name)
+    return link is not None and link.running
+
+
+def _wait(what: str, ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT
+    while not ready():
+        if time.monotonic() > deadline:
+            raise Timeout(f"{what} did not come up within {READY_TIMEOUT} seconds")
+        time.sleep(0.0002)
 
 
 def _delete_link(host: Netlink, name: str) -> None:
