@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from hull.brand.brand import exit_meaning
-from hull.errors import Error, HostError, KernelError
+from hull.errors import Error, KernelError
 from hull.linux import process
 from hull.zone.runtime import Limits
 from tests.integration.zone_fixtures import IDS, CrunWorld, crun_world, why_not
@@ -234,6 +234,18 @@ def test_another_process_with_inits_pid_is_left_alone(world: CrunWorld) -> None:
 
 
 # -- failures -------------------------------------------------------------------------------------
+def test_what_the_kernel_says_goes_to_the_zones_own_directory(world: CrunWorld) -> None:
+    """conmon leaves a note in its working directory when memory runs out."""
+    uuid = world.boot(world.spec(limits=Limits(memory=48 * MIB)))
+    world.wait_booted(uuid)
+    world.login(uuid, "dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1")
+    deadline = time.monotonic() + 5
+    while not (world.run / "zones" / uuid / "oom").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert (world.run / "zones" / uuid / "oom").exists()
+    assert not Path("/oom").exists()
+
+
 @pytest.mark.parametrize("fault", ["root", "init", "log", "ids", "mount", "memory"])
 def test_a_failed_create_leaves_nothing(world: CrunWorld, fault: str) -> None:
     spec = world.spec()
@@ -251,7 +263,7 @@ def test_a_failed_create_leaves_nothing(world: CrunWorld, fault: str) -> None:
             (world.directory / "native").rmdir()
         case _:
             spec = replace(spec, limits=Limits(memory=64 * 1024))
-    with pytest.raises(HostError):
+    with pytest.raises(Error):
         world.manager().create(spec)
     assert world.leftovers() == []
     assert world.manager().zones() == []

@@ -52,7 +52,7 @@ def read_file(root: Path, path: str, limit: int) -> bytes:
     NotFound if there is none, HostError if it is anything else: a fifo would hang its reader.
     """
     # First found, then looked at, only then opened: opening a device may already do something.
-    fd = _open_in(root, path, os.O_PATH)
+    fd = open_path(root, path)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise HostError(f"{path} in the zone is not a regular file")
@@ -89,10 +89,15 @@ def remove(root: Path, path: str) -> None:
 def exists(root: Path, path: str) -> bool:
     """Whether the zone has something at `path`, symlinks followed inside the zone."""
     try:
-        os.close(_open_in(root, path, os.O_PATH))
+        os.close(open_path(root, path))
     except NotFound:
         return False
     return True
+
+
+def open_path(root: Path, path: str) -> int:
+    """An O_PATH descriptor, which the caller closes, of what is at `path` in the zone."""
+    return _open_in(root, path, os.O_PATH)
 
 
 def _parts(path: str) -> tuple[str, ...]:

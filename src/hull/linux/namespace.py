@@ -10,9 +10,11 @@ import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from hull.errors import HostError
+from hull.linux import inroot
 from hull.linux.run import spawn
 from hull.linux.syscall import check, libc
 
@@ -25,7 +27,7 @@ MS_REC, MS_SLAVE = 0x4000, 1 << 19
 SYS_OPEN_TREE, SYS_MOVE_MOUNT, SYS_MOUNT_SETATTR = 428, 429, 442
 AT_FDCWD, AT_EMPTY_PATH = -100, 0x1000
 OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
-MOVE_MOUNT_F_EMPTY_PATH = 4
+MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH = 0x04, 0x40
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
 MOUNT_ATTR_IDMAP = 0x100000
 
@@ -89,11 +91,18 @@ def clone_mount(path: str, attributes: int, userns: int | None) -> int:
     return fd
 
 
-def attach_mount(mount: int, path: str) -> None:
-    """Put a detached mount at `path` in the calling thread's namespace."""
-    flags = MOVE_MOUNT_F_EMPTY_PATH
-    moved = libc.syscall(SYS_MOVE_MOUNT, mount, b"", AT_FDCWD, path.encode(), flags)
-    check(moved, f"mount on {path}")
+def attach_mount(mount: int, root: Path, path: str = "/") -> None:
+    """Put a detached mount at `path` below `root`, in the calling thread's namespace.
+
+    No symlink on the way leads out of `root`.
+    """
+    target = inroot.open_path(root, path)
+    try:
+        flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
+        moved = libc.syscall(SYS_MOVE_MOUNT, mount, b"", target, b"", flags)
+        check(moved, f"mount on {path} of {root}")
+    finally:
+        os.close(target)
 
 
 class IdRanges:

@@ -64,6 +64,7 @@ def spawn(
     pass_fds: tuple[int, ...] = (),
     env: dict[str, str] | None = None,
     new_session: bool = False,
+    cwd: str = "/",
 ) -> "subprocess.Popen[bytes]":
     """Start a program and return at once. The caller waits for it, and ends it if it must.
 
@@ -78,7 +79,7 @@ def spawn(
             stdout=null if stdout is None else stdout,
             stderr=null if stderr is None else stderr,
             env=ENVIRONMENT | (env or {}),
-            cwd="/",
+            cwd=cwd,
             pass_fds=pass_fds,
             start_new_session=new_session,
         )

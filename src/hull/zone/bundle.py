@@ -9,7 +9,6 @@ from typing import cast
 from hull.linux import namespace
 from hull.wire import Json, JsonObject
 
-# crun 1.8 forgets these in a user namespace unless the mount is read-only, so we set them.
 ATTRIBUTES = {
     "ro": namespace.MOUNT_ATTR_RDONLY,
     "nosuid": namespace.MOUNT_ATTR_NOSUID,
@@ -20,10 +19,10 @@ ATTRIBUTES = {
 
 @dataclass(frozen=True)
 class Tree:
-    """Something of the host's file systems that crun finds at `place`."""
+    """Something of the host's file systems that the zone sees at `target`."""
 
     source: str
-    place: Path
+    target: str
     attributes: int  # MOUNT_ATTR_*
     idmap: bool  # an owner is the same number in the zone as on disk
 
@@ -50,10 +49,10 @@ def _clamped(rlimit: JsonObject, hard: dict[str, int]) -> Json:
     return {"type": rlimit["type"], **values}
 
 
-def take_binds(config: JsonObject, stage: Path) -> tuple[JsonObject, list[Tree]]:
-    """Take over the bind mounts: crun is given trees below `stage` that have their options.
+def take_binds(config: JsonObject) -> tuple[JsonObject, list[Tree]]:
+    """Take the bind mounts out of the config: the driver makes them.
 
-    There the zone's root may look for them, wherever on the host they are.
+    Made by crun they would be the zone's own, and its root user could lift `ro` and `nodev`.
     """
     mounts: list[Json] = []
     trees: list[Tree] = []
@@ -61,10 +60,8 @@ def take_binds(config: JsonObject, stage: Path) -> tuple[JsonObject, list[Tree]]
         if mount.get("type") == "bind":
             options = cast(list[str], mount.get("options", []))
             attributes = sum(value for name, value in ATTRIBUTES.items() if name in options)
-            place = stage / str(len(trees))
-            trees.append(Tree(str(mount["source"]), place, attributes, "idmap" in options))
-            left = [option for option in options if option != "idmap"]
-            mounts.append(mount | {"source": str(place), "options": list[Json](left)})
+            source, target = str(mount["source"]), str(mount["destination"])
+            trees.append(Tree(source, target, attributes, "idmap" in options))
         else:
             mounts.append(mount)
     return config | {"mounts": mounts}, trees

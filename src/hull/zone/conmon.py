@@ -68,12 +68,15 @@ def parse_exit(text: str, when: float) -> ExitStatus:
     return ExitStatus(code=128 - code if 128 < code <= 128 + SIGNALS else code, when=when)
 
 
-def create(argv: list[str]) -> int:
-    """Run conmon until it has created the zone; returns init's pid."""
+def create(argv: list[str], run: Path) -> int:
+    """Run conmon until it has created the zone; returns init's pid.
+
+    `run` is where it leaves the file `oom` when the zone has run out of memory.
+    """
     said, sync = os.pipe()
     try:
         try:
-            conmon = spawn(*argv, pass_fds=(sync,), env={"_OCI_SYNCPIPE": str(sync)})
+            conmon = spawn(*argv, pass_fds=(sync,), env={"_OCI_SYNCPIPE": str(sync)}, cwd=str(run))
         finally:
             os.close(sync)
         conmon.wait()  # the parent; the one that stays has forked from it

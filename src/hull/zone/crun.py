@@ -12,7 +12,6 @@ The host's mount table never changes, and a failure leaves nothing mounted.
 
 import os
 import shutil
-import stat
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import cast
 
 from hull.errors import Corrupt, Exists, HostError, InvalidState, NotFound
-from hull.linux import cgroup, files, mount, namespace, process
+from hull.linux import cgroup, files, inroot, mount, namespace, process
 from hull.wire import Json, JsonObject
 from hull.zone import bundle, conmon
 from hull.zone.runtime import ExitStatus, Limits, Usage, ZoneSpec
@@ -48,10 +47,10 @@ for fd in 0 1 2; do
     }
 done
 """
-# Where, in the private mount namespace, crun finds what the zone is made of: the zone's root user
-# must be able to come here, and may not be able to go where it comes from.
+# Where, in the private mount namespace, crun finds the zone's root with all that the host adds to
+# it: the zone's root user must be able to come here. The kernel locks what it is shown here, as the
+# zone's mount namespace is made from this one with fewer rights: no `ro` or `nodev` can be lifted.
 STAGE = Path("/dev/shm")
-STAGE_SIZE = 1 << 20  # bytes; it holds empty directories
 # conmon writes the exit status a moment after init's end.
 STATUS_TIMEOUT = 10.0
 KILL_TIMEOUT = 30.0
@@ -116,18 +115,20 @@ class Crun:
 
     def _launch(self, spec: ZoneSpec, run: Path, group: cgroup.Group) -> int:
         (run / "exit").mkdir(mode=0o700)
-        root = STAGE / "root"
-        config = bundle.complete(spec.bundle, root, bundle.hard_limits())
-        config, trees = bundle.take_binds(config, STAGE)
-        # Device nodes in an image are dead.
-        trees.append(bundle.Tree(str(spec.root), root, namespace.MOUNT_ATTR_NODEV, idmap=True))
+        config = bundle.complete(spec.bundle, STAGE, bundle.hard_limits())
+        config, trees = bundle.take_binds(config)
         files.write_json(run / "config.json", config, durable=False)
-        mounts = self._private_mounts(trees, spec.id_base)
+        for tree in trees:
+            _make_place(spec.root, tree)
+        # Device nodes in an image are dead.
+        root = bundle.Tree(str(spec.root), "/", namespace.MOUNT_ATTR_NODEV, idmap=True)
+        mounts = self._private_mounts([root, *trees], spec.id_base)
         try:
             # conmon stays in the host's mount namespace; only crun enters the private one.
             crun = ["/usr/bin/nsenter", f"--mount=/proc/{os.getpid()}/fd/{mounts}", *crun_argv(run)]
             runtime = enter_argv(group.entrances(), SPARE_FILES, crun)
-            return conmon.create(conmon.conmon_argv(run, spec.uuid, spec.console_log, runtime))
+            argv = conmon.conmon_argv(run, spec.uuid, spec.console_log, runtime)
+            return conmon.create(argv, run)
         finally:
             os.close(mounts)
 
@@ -145,10 +146,9 @@ class Crun:
             def setup() -> None:
                 if self._layout.unified and self._layout.hybrid:
                     mount.umount(self._layout.unified, lazy=True)
-                mount.mount_tmpfs(STAGE, size=STAGE_SIZE)
-                for clone, tree in clones:
-                    _make_place(clone, tree.place)
-                    namespace.attach_mount(clone, str(tree.place))
+                namespace.attach_mount(clones[0][0], STAGE)
+                for clone, tree in clones[1:]:
+                    namespace.attach_mount(clone, STAGE, tree.target)
 
             return namespace.private_mount_namespace(setup)
 
@@ -307,12 +307,13 @@ class Crun:
         return cast(int, record["pid"]), cast(int, record["start"])
 
 
-def _make_place(clone: int, place: Path) -> None:
-    """What a directory can be mounted on, or a file."""
-    if stat.S_ISDIR(os.fstat(clone).st_mode):
-        place.mkdir()
-    else:
-        place.touch()
+def _make_place(root: Path, tree: bundle.Tree) -> None:
+    """What a directory can be mounted on in the zone, or a file."""
+    if Path(tree.source).is_dir():
+        inroot.make_dirs(root, tree.target)
+    elif not inroot.exists(root, tree.target):
+        inroot.make_dirs(root, str(Path(tree.target).parent))
+        inroot.write_file(root, tree.target, b"")
 
 
 def _read_pid(path: Path) -> int:
