@@ -5,7 +5,8 @@ Brands are data: what they make of a zone is an OCI config (oci.py); the Runtime
 """
 
 import signal
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +37,7 @@ class ZoneConfig:
     metadata: Path  # the directory of the metadata socket, seen at /.zonecontrol
     native: Path  # the host's zone tools, seen at /native
     max_locked_memory: int = 64 * MIB  # bytes
+    sysctls: Mapping[str, str] = field(default_factory=dict)  # of the zone's own namespaces
     filesystems: tuple[Bind, ...] = ()
 
 

@@ -47,6 +47,7 @@ def base(config: ZoneConfig, init: list[str], mounts: list[Json]) -> JsonObject:
             "uidMappings": ids,
             "gidMappings": ids,
             "seccomp": seccomp.profile(),
+            "sysctl": dict[str, Json](config.sysctls),
             "maskedPaths": list[Json](MASKED),
             "readonlyPaths": list[Json](READ_ONLY),
         },

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hull.errors import Error, HostError, NotFound
 from hull.image.build import MIRROR, Built, Report, build
+from hull.image.manifest import check_uuid
 from hull.image.recipe import parse_recipe
 
 
@@ -22,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR")
     made.add_argument("--suite", help="Debian suite to build from, instead of the recipe's")
     made.add_argument("--mirror", default=MIRROR, metavar="URL", help=f"default: {MIRROR}")
+    made.add_argument("--uuid", default="", help="the image's UUID; else it follows its content")
     made.add_argument("-q", "--quiet", action="store_true", help="no progress")
     return made
 
@@ -35,7 +37,16 @@ def build_from(options: argparse.Namespace, report: Report) -> Built:
         raise NotFound(f"{options.recipe}: {exc.strerror}") from exc
     recipe = parse_recipe(text, options.recipe.absolute().parent)
     suite = options.suite or recipe.suite
-    return build(recipe, options.output.absolute(), report, suite=suite, mirror=options.mirror)
+    if options.uuid:
+        check_uuid(options.uuid)
+    return build(
+        recipe,
+        options.output.absolute(),
+        report,
+        suite=suite,
+        mirror=options.mirror,
+        uuid=options.uuid,
+    )
 
 
 def main() -> None:

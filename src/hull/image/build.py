@@ -118,7 +118,7 @@ def tar_argv(root: Path, epoch: int) -> list[str]:
 
 
 def manifest_of(recipe: Recipe, epoch: int, sha1: str, sha256: str, size: int) -> JsonObject:
-    """The IMGAPI manifest of a built file."""
+    """The IMGAPI manifest of a built file; its UUID is made from the file's content."""
     when = datetime.fromtimestamp(epoch, UTC)
     return {
         "v": 2,
@@ -165,11 +165,14 @@ def parse_release_date(text: str, name: str) -> int:
     return int(parsedate_to_datetime(found[1]).timestamp())
 
 
-def build(recipe: Recipe, output: Path, report: Report, *, suite: str, mirror: str) -> Built:
+def build(
+    recipe: Recipe, output: Path, report: Report, *, suite: str, mirror: str, uuid: str = ""
+) -> Built:
     """Build `recipe` into `output`: NAME-VERSION.tar.zst and NAME-VERSION.imgmanifest.
 
-    `report` gets a line of text now and then. Needs root and mmdebstrap. Files that are there from
-    an earlier build stay as they are until the new ones are whole.
+    `uuid` is the image's, instead of one made from its content. `report` gets a line of text now
+    and then. Needs root and mmdebstrap. Files that are there from an earlier build stay as they
+    are until the new ones are whole.
     """
     output.mkdir(parents=True, exist_ok=True)
     epoch = release_epoch(suite, mirror)
@@ -181,7 +184,7 @@ def build(recipe: Recipe, output: Path, report: Report, *, suite: str, mirror: s
         debootstrap(mmdebstrap_argv(recipe, suite, mirror, root), epoch, report)
         report("packing")
         pack(root, work / "file", epoch)
-        built = describe(recipe, work, epoch)
+        built = describe(recipe, work, epoch, uuid)
         file = output / f"{recipe.stem}.tar.zst"
         target = output / f"{recipe.stem}.imgmanifest"
         (work / "file").rename(file)
@@ -232,7 +235,7 @@ def pack(root: Path, file: Path, epoch: int) -> None:
             raise CommandFailed(argv, process.returncode, "")
 
 
-def describe(recipe: Recipe, work: Path, epoch: int) -> JsonObject:
+def describe(recipe: Recipe, work: Path, epoch: int, image_uuid: str) -> JsonObject:
     """Write the manifest of `work/file` to `work/manifest`."""
     sha1, sha256 = hashlib.sha1(usedforsecurity=False), hashlib.sha256()
     with (work / "file").open("rb") as file:
@@ -241,6 +244,8 @@ def describe(recipe: Recipe, work: Path, epoch: int) -> JsonObject:
             sha256.update(chunk)
     size = (work / "file").stat().st_size
     manifest = manifest_of(recipe, epoch, sha1.hexdigest(), sha256.hexdigest(), size)
+    if image_uuid:
+        manifest["uuid"] = image_uuid
     write_json(work / "manifest", manifest)
     for name in ("file", "manifest"):
         (work / name).chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH)

@@ -22,6 +22,7 @@ from hull.zone.index import INSTALLED, Zone
 from hull.zone.runtime import Limits, ZoneSpec
 
 IDS_PER_ZONE = 65536
+PAGE = 4096
 
 
 def start(uuid: str, host: Host) -> JsonObject:
@@ -87,6 +88,7 @@ def zone_spec(vm: VM, zoneid: int, root: Path, host: Host) -> ZoneSpec:
         init=vm.init_name or "",
         tmpfs=(vm.tmpfs or 0) * MIB,
         max_locked_memory=(vm.max_locked_memory or vm.max_physical_memory) * MIB,
+        sysctls=ipc_sysctls(vm),
         metadata=metadata_socket(vm.uuid, host).parent,
         native=host.native,
     )
@@ -100,6 +102,19 @@ def zone_spec(vm: VM, zoneid: int, root: Path, host: Host) -> ZoneSpec:
         systemd=brand.systemd,
         console_log=host.paths.zones / vm.uuid / "logs/console.log",
     )
+
+
+def ipc_sysctls(vm: VM) -> dict[str, str]:
+    """System V IPC: how many objects the zone may have, and how much memory they may share."""
+    shared = (vm.max_shm_memory or vm.max_physical_memory) * MIB
+    # The kernel's own defaults for semaphores in a set, in all sets, and operations in a call.
+    return {
+        "kernel.msgmni": str(vm.max_msg_ids),
+        "kernel.sem": f"32000 1024000000 500 {vm.max_sem_ids}",
+        "kernel.shmmni": str(vm.max_shm_ids),
+        "kernel.shmmax": str(shared),
+        "kernel.shmall": str(shared // PAGE),
+    }
 
 
 def limits(vm: VM) -> Limits:
