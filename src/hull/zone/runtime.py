@@ -91,7 +91,8 @@ class Runtime(Protocol):
     def login_argv(self, uuid: str, process: Path, *, tty_socket: str = "") -> list[str]:
         """The program that runs an OCI process (a JSON file) in the zone and ends as it ends.
 
-        With `tty_socket` the zone's own pty is handed over on that Unix socket (SCM_RIGHTS).
+        With `tty_socket` the zone's own pty is handed over on that Unix socket (SCM_RIGHTS);
+        without, the program's standard files must be pipes or sockets: they become the zone's.
         """
         ...
 
