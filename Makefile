@@ -36,7 +36,7 @@ check:
 	$(BIN)/ruff check $(PYTHONS) bin
 	$(BIN)/mypy
 	PYTHONPATH=src:src/native $(BIN)/lint-imports --no-cache
-	$(BIN)/vulture
+	$(BIN)/python tools/dead_code.py
 	$(BIN)/codespell src tests docs bin tools bench image README.md NEWS.md CONTRIBUTING.md
 	shellcheck tools/*.sh .ci/run
 	$(BIN)/pytest -q tests/unit

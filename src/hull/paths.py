@@ -57,10 +57,6 @@ class Paths:
         return self.var / "imgadm"
 
     @property
-    def downloads(self) -> Path:
-        return self.var / "tmp/.imgadm-downloads"
-
-    @property
     def log(self) -> Path:
         return self.var / "log"
 
@@ -77,10 +73,6 @@ class Paths:
     @property
     def socket(self) -> Path:
         return self.run / "hulld.sock"
-
-    def zone_run(self, uuid: str) -> Path:
-        """Bundle, console socket, metadata socket and exit status of a zone that is up."""
-        return self.run / "zones" / uuid
 
     @property
     def boots(self) -> Path:

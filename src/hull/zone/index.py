@@ -12,12 +12,11 @@ from pathlib import Path
 
 from hull.errors import Corrupt, NotFound
 from hull.linux import files
-from hull.model.payload import vm_from_record, vm_to_record
+from hull.model.record import vm_from_record, vm_to_record
 from hull.model.vm import VM
 from hull.wire import Json, JsonObject
 
 # What a record's `zone_state` may be. The states of a zone that is up are the runtime's to tell.
-CONFIGURED = "configured"  # no datasets yet, or no longer
 INCOMPLETE = "incomplete"  # being made or unmade: start-up destroys what it finds so
 INSTALLED = "installed"
 
