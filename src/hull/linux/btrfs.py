@@ -49,7 +49,7 @@ _TREE_SEARCH_V2 = request("wr", _MAGIC, 17, _SEARCH_KEY.size)
 _SEARCH_BUFFER = 1 << 20
 _ROOT_TREE, _QUOTA_TREE = 1, 8
 _ROOT_ITEM, _ROOT_BACKREF, _ROOT_REF = 132, 144, 156
-_QGROUP_LIMIT_ITEM, _QGROUP_RELATION = 244, 246
+_QGROUP_INFO_ITEM, _QGROUP_LIMIT_ITEM, _QGROUP_RELATION = 242, 244, 246
 
 TOP_LEVEL = 5  # the id of the subvolume that every file system begins with
 ROOT_INODE = 256  # the inode of every subvolume's root directory
@@ -142,11 +142,6 @@ def subvolume_info(fd: int) -> Subvolume:
     )
 
 
-def is_subvolume(fd: int) -> bool:
-    """Whether the descriptor is of a subvolume's root directory (on btrfs)."""
-    return os.fstat(fd).st_ino == ROOT_INODE
-
-
 def subvolumes(fd: int) -> dict[int, Subvolume]:
     """All live subvolumes of the file system by id, read in one go; the top level is left out."""
     items: dict[int, bytes] = {}
@@ -194,6 +189,7 @@ def _search(
 ) -> Iterator[tuple[int, int, int, bytes]]:
     """The items from key `low` to key `high`, both (objectid, type, offset), both included."""
     buffer = bytearray(_SEARCH_KEY.size + _SEARCH_BUFFER)
+    view = memoryview(buffer)
     while low <= high:
         _SEARCH_KEY.pack_into(
             buffer, 0, tree, low[0], high[0], low[2], high[2], 0, _NO_LIMIT,
@@ -201,15 +197,16 @@ def _search(
         )  # fmt: skip
         ioctl(fd, _TREE_SEARCH_V2, buffer, name=f"search tree {tree}")
         count = _SEARCH_KEY.unpack_from(buffer)[9]
-        position = _SEARCH_KEY.size
-        for _ in range(count):
-            _, number, offset, kind, length = _SEARCH_HEADER.unpack_from(buffer, position)
-            position += _SEARCH_HEADER.size
-            yield number, kind, offset, bytes(buffer[position : position + length])
-            position += length
-            low = (number, kind, offset + 1) if offset < _NO_LIMIT else (number, kind + 1, 0)
         if not count:
             return
+        position = _SEARCH_KEY.size
+        number = offset = kind = 0
+        for _ in range(count):
+            _, number, offset, kind, length = _SEARCH_HEADER.unpack_from(buffer, position)
+            start = position + _SEARCH_HEADER.size
+            position = start + length
+            yield number, kind, offset, bytes(view[start:position])
+        low = (number, kind, offset + 1) if offset < _NO_LIMIT else (number, kind + 1, 0)
 
 
 # -- quotas -------------------------------------------------------------------------------------
@@ -287,26 +284,19 @@ def qgroup_members(fd: int, qgroup: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    referenced: int
-    exclusive: int
+    referenced: int = 0
+    exclusive: int = 0
 
 
-def qgroup_usage(fsid: str, qgroup: int) -> Usage:
-    """What a group uses as of now, but for what is not written out yet; 0 if there is none."""
-    level, number = qgroup >> 48, qgroup & 2**48 - 1
-    directory = f"/sys/fs/btrfs/{fsid}/qgroups/{level}_{number}"
-    try:
-        return Usage(_number(f"{directory}/referenced"), _number(f"{directory}/exclusive"))
-    except OSError:
-        return Usage(0, 0)
-
-
-def _number(path: str) -> int:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return int(os.read(fd, 64))
-    finally:
-        os.close(fd)
+def qgroup_usage(fd: int, *qgroups: int) -> dict[int, Usage]:
+    """What these groups use, or all of them, as of the last commit (every 30 seconds)."""
+    found = {}
+    for first, last in [(one, one) for one in qgroups] or [(0, _NO_LIMIT)]:
+        low, high = (0, _QGROUP_INFO_ITEM, first), (0, _QGROUP_INFO_ITEM, last)
+        for _, _, qgroup, data in _search(fd, _QUOTA_TREE, low, high):
+            _, referenced, _, exclusive = struct.unpack_from("=4Q", data)
+            found[qgroup] = Usage(referenced, exclusive)
+    return found
 
 
 # -- the file system and its devices ------------------------------------------------------------

@@ -15,10 +15,8 @@ from hull.linux.ioctl import ioctl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LOOP_CLR_FD = 0x4C01
 LOOP_CONFIGURE = 0x4C0A
 LOOP_CTL_GET_FREE = 0x4C82
-LO_FLAGS_READ_ONLY = 1
 LO_FLAGS_AUTOCLEAR = 4
 
 _MAJOR = 7
@@ -29,16 +27,15 @@ _SYS = Path("/sys/block")
 
 
 @contextmanager
-def attached(file: Path, *, read_only: bool = False) -> "Iterator[Path]":
+def attached(file: Path) -> "Iterator[Path]":
     """The block device that shows `file`, at least as long as the context lasts.
 
     The device lets go of the file by itself when nobody has it open or mounted any more
     (autoclear): mount it inside the context and there is nothing to undo, not even after kill -9.
     """
-    access = os.O_RDONLY if read_only else os.O_RDWR
-    backing = os.open(file, access | os.O_CLOEXEC)
+    backing = os.open(file, os.O_RDWR | os.O_CLOEXEC)
     try:
-        device, fd = _configure_free(backing, file, read_only=read_only)
+        device, fd = _configure_free(backing, file)
     finally:
         os.close(backing)
     try:
@@ -47,13 +44,12 @@ def attached(file: Path, *, read_only: bool = False) -> "Iterator[Path]":
         os.close(fd)
 
 
-def _configure_free(backing: int, file: Path, *, read_only: bool) -> tuple[Path, int]:
+def _configure_free(backing: int, file: Path) -> tuple[Path, int]:
     """A free device made to show `backing`, and a descriptor that holds it."""
-    flags = LO_FLAGS_AUTOCLEAR | (LO_FLAGS_READ_ONLY if read_only else 0)
-    config = bytearray(_CONFIG.pack(backing, 0, flags, os.fsencode(file)[-63:]))
+    config = bytearray(_CONFIG.pack(backing, 0, LO_FLAGS_AUTOCLEAR, os.fsencode(file)[-63:]))
     for _ in range(64):  # another process may take the free device first
         device = _free_device()
-        fd = os.open(device, (os.O_RDONLY if read_only else os.O_RDWR) | os.O_CLOEXEC)
+        fd = os.open(device, os.O_RDWR | os.O_CLOEXEC)
         try:
             ioctl(fd, LOOP_CONFIGURE, config, name=f"attach {file} to {device}")
         except KernelError as exc:
@@ -91,15 +87,3 @@ def devices_of(file: Path) -> list[Path]:
             if entry.read_text().rstrip("\n") == wanted:
                 numbers.append(int(entry.parts[-3].removeprefix("loop")))
     return [make_node(number) for number in sorted(numbers)]
-
-
-def detach(device: Path) -> None:
-    """Let go of the device's file, at once or when its last user is gone; idempotent."""
-    fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        ioctl(fd, LOOP_CLR_FD, name=f"detach {device}")
-    except KernelError as exc:
-        if exc.errno != errno.ENXIO:
-            raise
-    finally:
-        os.close(fd)

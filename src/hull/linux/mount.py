@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from hull.errors import KernelError
 from hull.linux.syscall import check, libc, oserror
 
 libc.mount.argtypes = (
@@ -15,15 +14,10 @@ libc.mount.argtypes = (
 )  # fmt: skip
 libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
 
-MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
-MS_NOEXEC = 8
-MS_REMOUNT = 32
 MS_NOATIME = 1024
 MS_BIND = 4096
-MS_REC = 16384
-MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
 UMOUNT_NOFOLLOW = 8
 
@@ -89,21 +83,9 @@ def mount(source: str, target: Path, fstype: str, *, flags: int = 0, data: str =
     check(libc.mount(*arguments), f"mount {source} on {target}")
 
 
-def bind(source: Path, target: Path, *, recursive: bool = False, read_only: bool = False) -> None:
-    """Show `source` at `target` too, read-only if wished; if that fails nothing is mounted."""
-    mount(str(source), target, "none", flags=MS_BIND | (MS_REC if recursive else 0))
-    if not read_only:
-        return
-    try:
-        mount("none", target, "none", flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
-    except KernelError:
-        umount(target, lazy=True)
-        raise
-
-
-def make_private(target: Path, *, recursive: bool = False) -> None:
-    """Mounts below `target` are from now on neither shown to others nor taken from them."""
-    mount("none", target, "none", flags=MS_PRIVATE | (MS_REC if recursive else 0))
+def bind(source: Path, target: Path) -> None:
+    """Show `source`, without what is mounted below it, at `target` too."""
+    mount(str(source), target, "none", flags=MS_BIND)
 
 
 def mount_tmpfs(target: Path, *, size: int, mode: int = 0o755) -> None:

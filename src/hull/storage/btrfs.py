@@ -61,7 +61,7 @@ class BtrfsPool:
             area.open_at(undo, area.STAGING, root)
             self._fsid = btrfs.filesystem_id(root)
         self._simple = btrfs.quota_mode(self._fsid) == "squota"
-        self._view = View(name, mountpoint, self._fsid, self._simple)
+        self._view = View(name, mountpoint, self._simple)
         self.features = Features(
             reservation=False,
             quota_includes_shared=not self._simple,
@@ -113,7 +113,7 @@ class BtrfsPool:
         with self._opened(f"snapshot {name}") as (undo, root):
             head = self._head(undo, root, dataset)
             self._refuse_if_full(name)
-            directory = self._snapshot_directory(undo, root, head.record)
+            directory = area.snapshot_directory(undo, root, head.record)
             btrfs.snapshot(head.fd, directory, short, read_only=True)
             made = btrfs.subvolume_info(area.open_at(undo, short, directory))
             return self._view.snapshot(name, head.record, made)
@@ -138,7 +138,9 @@ class BtrfsPool:
             with area.unlimited(root, parent.record):
                 rename_noreplace(stage, _NEW, parent.fd, leaf)
             failed.pop_all()
-        return self._view.dataset(name, record, origin, origin_record)
+            groups = [one.qgroup for one in (record, origin_record) if one]
+            usage = btrfs.qgroup_usage(root, *groups)
+        return self._view.dataset(name, record, origin, origin_record, usage)
 
     def _make_qgroup(self, root: int, record: Record, failed: ExitStack) -> None:
         btrfs.create_qgroup(root, record.qgroup)
@@ -265,7 +267,7 @@ class BtrfsPool:
             raise InvalidState("a snapshot stays with its dataset")
         head = self._head(undo, root, dataset)
         area.open_snapshot(undo, root, head, short)
-        directory = self._snapshot_directory(undo, root, head.record)
+        directory = area.snapshot_directory(undo, root, head.record)
         rename_noreplace(directory, short, directory, new_short)
 
     def set(
@@ -301,6 +303,7 @@ class BtrfsPool:
             check_dataset(name, self.name)
         with self._opened("list datasets") as (_, root):
             catalogue = self._catalogue(root)
+            numbers = btrfs.qgroup_usage(root) if usage else None
         if name and name not in catalogue.heads:
             raise NotFound(f"dataset {name} does not exist")
         origins = catalogue.snapshot_names()
@@ -308,20 +311,23 @@ class BtrfsPool:
         for one, record in catalogue.family(name).items():
             origin = origins.get(record.origin, "")
             of = catalogue.heads[origin.partition("@")[0]][0] if origin else None
-            found.append(self._view.dataset(one, record, origin, of, usage=usage))
+            found.append(self._view.dataset(one, record, origin, of, numbers))
         return sorted(found, key=lambda dataset: dataset.name)
 
     def snapshots(self, name: str) -> list[Snapshot]:
         check_dataset(name, self.name)
         with self._opened(f"list snapshots of {name}") as (_, root):
             catalogue = self._catalogue(root)
+            numbers = btrfs.qgroup_usage(root)
         if name not in catalogue.heads:
             raise NotFound(f"dataset {name} does not exist")
         record = catalogue.heads[name][0]
-        return [
-            self._view.snapshot(f"{name}@{one.name}", record, one, catalogue.clones(one.uuid))
-            for one in sorted(catalogue.snapshots.get(record.id, []), key=lambda one: one.id)
-        ]
+        found = []
+        for one in catalogue.snapshots.get(record.id, []):
+            used = numbers.get(one.id, btrfs.Usage()).exclusive
+            clones = catalogue.clones(one.uuid)
+            found.append(self._view.snapshot(f"{name}@{one.name}", record, one, clones, used))
+        return found
 
     # -- streams ---------------------------------------------------------------------------------
 
@@ -369,7 +375,7 @@ class BtrfsPool:
             btrfs.snapshot(source, stage, _NEW, qgroup=record.qgroup)
             record, _ = self._complete(undo, stage, record)
             failed.callback(area.destroy_snapshots, root, record)
-            directory = self._snapshot_directory(undo, root, record)
+            directory = area.snapshot_directory(undo, root, record)
             btrfs.snapshot(source, directory, stream.snapshot, read_only=True)
             with area.unlimited(root, parent.record):
                 rename_noreplace(stage, _NEW, parent.fd, leaf)
@@ -392,7 +398,7 @@ class BtrfsPool:
             )
         stage = undo.enter_context(area.staging(root))
         source = self._unpack(undo, stage, head.record.qgroup, stream, fd)
-        directory = self._snapshot_directory(undo, root, head.record)
+        directory = area.snapshot_directory(undo, root, head.record)
 
         def land() -> None:
             btrfs.snapshot(source, directory, stream.snapshot, read_only=True)
@@ -479,12 +485,6 @@ class BtrfsPool:
         parent, leaf = self._parent(undo, root, name)
         area.check_vacant(parent.fd, leaf, name)
         return parent, leaf
-
-    def _snapshot_directory(self, undo: ExitStack, root: int, record: Record) -> int:
-        path = f"{area.SNAPSHOTS}/{record.directory}"
-        with suppress(FileExistsError):
-            os.mkdir(path, 0o700, dir_fd=root)
-        return area.open_at(undo, path, root)
 
     def _refuse_if_full(self, name: str) -> None:
         room = os.statvfs(self.mountpoint)

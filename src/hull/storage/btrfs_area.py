@@ -110,6 +110,14 @@ def open_snapshot(undo: ExitStack, root: int, head: Head, name: str) -> int:
         raise NotFound(f"snapshot {name} does not exist") from None
 
 
+def snapshot_directory(undo: ExitStack, root: int, record: Record) -> int:
+    """Where a dataset's snapshots are, made if need be."""
+    path = f"{SNAPSHOTS}/{record.directory}"
+    with suppress(FileExistsError):
+        os.mkdir(path, 0o700, dir_fd=root)
+    return open_at(undo, path, root)
+
+
 def snapshots_of(root: int, record: Record) -> list[Subvolume]:
     """A dataset's snapshots, oldest first."""
     found = []
@@ -178,7 +186,7 @@ def check_growth(head: Head, name: str, size: int) -> None:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All datasets by name (parents first) and all snapshots by the id of their dataset."""
+    """All datasets by name, parents first; all snapshots by their dataset's id, oldest first."""
 
     heads: dict[str, tuple[Record, Subvolume | None]] = field(default_factory=dict)
     snapshots: dict[int, list[Subvolume]] = field(default_factory=dict)

@@ -12,6 +12,7 @@ import secrets
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 
 from hull.errors import Corrupt
 from hull.linux.btrfs import qgroup_id
@@ -63,10 +64,11 @@ def new_record(
     )  # fmt: skip
 
 
+@lru_cache(maxsize=4096)
 def parse_record(raw: bytes) -> Record:
-    """Raises Corrupt."""
+    """Raises Corrupt. A list of all datasets meets the same records again and again."""
     try:
-        values = json.loads(raw)
+        values = json.loads(raw.decode())
         return Record(**{name: values[name] for name in values if name in _NAMES})
     except (ValueError, TypeError) as exc:
         raise Corrupt(f"a dataset's record is not readable: {exc}") from exc

@@ -5,7 +5,8 @@ With simple quotas (Linux 6.7 and newer) every extent is counted on the dataset 
 as long as anybody shares it. `used` and `quota` are about those: the data of the dataset and of its
 snapshots, not what a clone shares with its origin. `referenced` adds what the origin used, so it is
 an upper bound. With classic quota groups `quota` counts what the dataset shows, shared or not,
-without its snapshots, and `used` what it alone shows. Both lag behind by what is not written out.
+without its snapshots, and `used` what it alone shows. Both are as of
+the last commit, which is at most 30 seconds ago.
 """
 
 import os
@@ -13,8 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hull.linux import btrfs
-from hull.linux.btrfs import Subvolume
+from hull.linux.btrfs import Subvolume, Usage
 from hull.storage import btrfs_area as area
 from hull.storage.btrfs_record import Record
 from hull.storage.pool import Dataset, Snapshot
@@ -24,7 +24,6 @@ from hull.storage.pool import Dataset, Snapshot
 class View:
     pool: str
     mountpoint: Path
-    fsid: str
     simple: bool  # quotas
 
     def dataset(
@@ -33,9 +32,9 @@ class View:
         record: Record,
         origin: str,
         origin_record: Record | None,
-        *,
-        usage: bool = True,
+        usage: dict[int, Usage] | None,
     ) -> Dataset:
+        """`usage` has the groups of the dataset and of its origin; None: leave the numbers out."""
         mountpoint = str(self.mountpoint) + name.removeprefix(self.pool)
         size = 0
         if record.volume:
@@ -43,30 +42,32 @@ class View:
             with suppress(FileNotFoundError):  # destroyed since the catalogue was read
                 size = Path(mountpoint).stat().st_size
         used, referenced, available = 0, 0, 0
-        if usage:
-            used, referenced, available = self._usage(record, origin_record)
+        if usage is not None:
+            used, referenced, available = self._numbers(record, origin_record, usage)
         return Dataset(
             name=name, mountpoint=mountpoint, volsize=size, origin=origin, used=used,
             referenced=referenced, available=available, quota=record.quota,
             compression=record.compression, created=record.created,
         )  # fmt: skip
 
-    def _usage(self, record: Record, origin: Record | None) -> tuple[int, int, int]:
+    def _numbers(
+        self, record: Record, origin: Record | None, usage: dict[int, Usage]
+    ) -> tuple[int, int, int]:
         """Used, referenced and available."""
         room = os.statvfs(self.mountpoint)
         free = room.f_bavail * room.f_frsize
         if not record.qgroup:  # the pool itself
             used = (room.f_blocks - room.f_bfree) * room.f_frsize
             return used, used, free
-        counted = btrfs.qgroup_usage(self.fsid, record.qgroup)
+        counted = usage.get(record.qgroup, Usage())
         left = min(free, max(0, record.quota - counted.referenced)) if record.quota else free
         if not self.simple:
             return counted.exclusive, counted.referenced, left
-        shared = btrfs.qgroup_usage(self.fsid, origin.qgroup).referenced if origin else 0
+        shared = usage.get(origin.qgroup, Usage()).referenced if origin else 0
         return counted.referenced, counted.referenced + shared, left
 
     def snapshot(
-        self, name: str, record: Record, one: Subvolume, clones: tuple[str, ...] = ()
+        self, name: str, record: Record, one: Subvolume, clones: tuple[str, ...] = (), used: int = 0
     ) -> Snapshot:
         directory = self.mountpoint / area.SNAPSHOTS / record.directory
         return Snapshot(
@@ -74,5 +75,5 @@ class View:
             created=one.created,
             mountpoint=str(directory / name.partition("@")[2]),
             clones=clones,
-            used=btrfs.qgroup_usage(self.fsid, one.id).exclusive,
+            used=used,
         )
