@@ -23,7 +23,7 @@ declare -gA _hull_options=(
     ["imgadm delete"]=""
     ["imgadm destroy"]=""
     ["imgapid"]="-h= --help= --listen=ADDRESS:PORT -v= --verbose="
-    ["mkimage"]="-h= --help= -o=DIR --output=DIR --suite=SUITE --mirror=URL -q= --quiet="
+    ["mkimage"]="-h= --help= -o=DIR --output=DIR --suite=SUITE --mirror=URL --uuid=UUID -q= --quiet="
     ["vmadm create"]="-f=FILE"
     ["vmadm list"]="-p= -H= -h= -o=FIELDS -s=FIELDS"
     ["vmadm get"]=""

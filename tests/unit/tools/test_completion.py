@@ -2,10 +2,10 @@
 """share/completion/hull.bash follows from the commands' tables."""
 
 import pytest
-from tools import completion
 
 from hull.cli import vmadm, zlogin
 from hull.cli.command import Verb
+from tools import completion
 
 
 def test_the_committed_file_is_up_to_date() -> None:
