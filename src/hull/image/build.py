@@ -53,7 +53,7 @@ rm -rf "$1"/var/log/* "$1"/var/cache/apt/* "$1"/var/cache/debconf/*-old "$1"/var
 rm -rf "$1"/var/cache/ldconfig "$1"/var/lib/dpkg/*-old "$1"/tmp/* "$1"/var/tmp/* "$1"/run/*
 rm -f "$1"/etc/ssh/ssh_host_*_key "$1"/etc/ssh/ssh_host_*_key.pub "$1"/etc/*-
 rm -f "$1"/var/lib/dbus/machine-id "$1"/var/lib/systemd/random-seed
-rm -f "$1"/etc/hostname "$1"/etc/resolv.conf "$1"/var/lib/systemd/catalog/database
+rm -f "$1"/etc/hostname "$1"/etc/resolv.conf
 : >"$1"/etc/machine-id
 : >"$1"/etc/resolv.conf
 sed -i '/^force-unsafe-io$/d' "$1"/etc/dpkg/dpkg.cfg.d/*
