@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 
 from hull.linux import btrfs as btrfs_calls
+from hull.linux.files import write_file
+from hull.linux.run import run
 from hull.storage import btrfs, btrfs_area
 from hull.storage.btrfs import BtrfsPool
+from hull.storage.btrfs_pool import export_pool, import_pool
 from tests.integration.storage_fixtures import btrfs_pool
 from tests.pool_contract import receive_bytes, stream_of
 
@@ -308,3 +311,23 @@ def test_recover_keeps_away_from_those_who_work(pool: BtrfsPool) -> None:
         assert list((pool.mountpoint / ".staging").iterdir()) == []
     finally:
         os.close(root)
+
+
+def test_power_loss(tmp_path: Path) -> None:
+    """What was made before an fsync anywhere on the pool is there when the power comes back."""
+    image, copy = tmp_path / "pool.img", tmp_path / "copy.img"
+    with btrfs_pool(tmp_path, size=1 << 30) as made:
+        run("sync", "--file-system", str(made.mountpoint))
+        made.create("zones/config")
+        made.create(A, quota=20 * MIB, compression="lz4")
+        made.create(B)
+        made.rename(B, C)
+        before = made.datasets(usage=False)
+        write_file(made.mountpoint / "config/zone.json", "{}")
+        run("cp", "--sparse=always", str(image), str(copy))  # the disk as it is at this moment
+        export_pool(made.mountpoint)
+        import_pool(copy, made.mountpoint)
+        assert (made.mountpoint / "config/zone.json").read_text() == "{}"
+        made.recover()
+        assert made.datasets(usage=False) == before
+        check_clean(made)

@@ -3,6 +3,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -453,3 +454,27 @@ def test_nothing_is_left_of_what_is_destroyed(pool: BtrfsPool) -> None:
     finally:
         os.close(root)
     assert len(groups) == 1
+
+
+def test_many_at_once(pool: BtrfsPool) -> None:
+    """Of those who want the same name one wins; the others are refused, and leave nothing."""
+    pool.create(A)
+    pool.snapshot(f"{A}@s")
+
+    def work(number: int) -> int:
+        pool.clone(f"{A}@s", f"zones/own{number}", quota=MIB)
+        try:
+            pool.clone(f"{A}@s", B)
+        except Exists:
+            won = 0
+        else:
+            won = 1
+        pool.snapshot(f"zones/own{number}@x")
+        pool.rollback(f"zones/own{number}@x")
+        pool.destroy(f"zones/own{number}", recursive=True)
+        return won
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(work, range(16))) == 1
+    assert [one.name for one in pool.datasets()] == ["zones", A, B]
+    assert list((pool.mountpoint / ".staging").iterdir()) == []
