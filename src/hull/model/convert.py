@@ -96,7 +96,7 @@ def _check_text(text: str, row: Prop) -> None:
     if row.pattern and not re.fullmatch(row.pattern, text):
         raise BadValue(f"{describe(text)} is not valid", f"it must match {row.pattern}")
     if row.check is not None and (problem := row.check(text)):
-        raise BadValue(f"{describe(text)} {problem}")
+        raise BadValue(f"{describe(text)} {problem}", row.doc.rstrip("."))
 
 
 def _choices(row: Prop) -> str:

@@ -66,8 +66,9 @@ def oci_process(wanted: JsonObject, capabilities: tuple[str, ...]) -> JsonObject
     environment = {"PATH": PATH, "HOME": "/root", "USER": "root", "LOGNAME": "root"}
     if wanted["term"]:
         environment["TERM"] = str(wanted["term"])
+    # Not inheritable: a file's inheritable set would then grant them to any user's process.
     sets: JsonObject = {
-        kind: list(capabilities) for kind in ("bounding", "effective", "permitted", "inheritable")
+        kind: list(capabilities) for kind in ("bounding", "effective", "permitted")
     }
     process: JsonObject = {
         "terminal": wanted["terminal"],
