@@ -37,19 +37,20 @@ def list_(args: Args) -> int:
     table = args.call("GET", "/vms" + target)
     assert isinstance(table, dict)
     parsable = "-p" in args.options
-    headers, rows = table["columns"], table["rows"]
+    headers, answered = table["columns"], table["rows"]
     assert isinstance(headers, list)
-    assert isinstance(rows, list)
+    assert isinstance(answered, list)
+    rows = [row for row in answered if isinstance(row, list)]
     if "-h" in args.options or not (parsable or "-H" in args.options):
         rows = [[column["header"] for column in headers if isinstance(column, dict)], *rows]
     widths = [int(str(column["width"])) for column in headers if isinstance(column, dict)]
-    out = sys.stdout
     for row in rows:
         if parsable:
-            out.write(":".join(_parsable(value) for value in row) + "\n")  # type: ignore[union-attr]
+            line = ":".join(map(_parsable, row))
         else:
-            cells = zip(row, widths, strict=True)  # type: ignore[arg-type]
-            out.write("  ".join(f"{_cell(v):<{width}}" for v, width in cells).rstrip() + "\n")
+            cells = zip(row, widths, strict=True)
+            line = "  ".join(f"{_cell(value):<{width}}" for value, width in cells).rstrip()
+        sys.stdout.write(line + "\n")
     return 0
 
 
