@@ -27,7 +27,7 @@ FAULTS = {
         ("hull/net/kernel.py", "import hull.net.fake"),
     ],
     "What runs inside a zone stands alone": [
-        ("mdata/client.py", "import hull.errors"),
+        ("native/mdata/client.py", "import hull.errors"),
     ],
     "Use cases are synchronous": [
         ("hull/vm/stop.py", "import asyncio"),
@@ -50,7 +50,7 @@ def lint(tree: Path) -> tuple[set[str], str]:
     done = subprocess.run(
         [str(LINT_IMPORTS), "--no-cache"],
         cwd=tree,
-        env={"PYTHONPATH": str(tree / "src")},
+        env={"PYTHONPATH": f"{tree}/src:{tree}/src/native"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -84,5 +84,5 @@ def test_a_planted_fault_is_seen(tree: Path, name: str, module: str, line: str) 
     path.write_text(path.read_text(encoding="utf-8") + f"\n{line}\n", encoding="utf-8")
     broken, report = lint(tree)
     assert name in broken
-    importer = module.removesuffix(".py").replace("/", ".")
+    importer = module.removeprefix("native/").removesuffix(".py").replace("/", ".")
     assert f"{importer} -> {line.removeprefix('import ')}" in report
