@@ -86,7 +86,9 @@ def qemu_argv(kernel: Kernel, fds: Sequence[int], *, memory: int, cpus: int) -> 
     return [
         "setpriv", "--pdeathsig", "KILL", "--",
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-        "-machine", "q35", "-accel", "tcg,thread=multi",
+        # One thread for all CPUs: with one each, a CPU now and then still runs the breakpoint of a
+        # jump label that another has just patched, and the kernel dies of it ("Oops: int3").
+        "-machine", "q35", "-accel", "tcg,thread=single",
         # A plain CPU: each extension would cost emulation. With rdrand the random pool is ready at
         # once.
         "-cpu", "qemu64,+rdrand", "-smp", str(cpus), "-m", str(memory),
