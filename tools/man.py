@@ -76,7 +76,7 @@ def prose(block: list[str]) -> list[str]:
         return [".SH " + quoted(first.removeprefix("## "))]
     words = " ".join(line.strip() for line in block)
     if words.startswith(ITEM):
-        return [".IP \\(bu 2", text(words[2:])]
+        return [".IP \\[u2022] 2", text(words[2:])]
     return [".PP", text(words)]
 
 

@@ -303,9 +303,9 @@ def test_no_more_words_than_agreed(run: Shell, verb: str) -> None:
 
 
 def test_unknown_commands(run: Shell) -> None:
-    done = run("strat")
+    done = run("startt")
     assert done.status == 2
-    assert done.err.startswith('vmadm: Invalid command: "strat". Did you mean `start`?')
+    assert done.err.startswith('vmadm: Invalid command: "startt". Did you mean `start`?')
 
 
 # -- events ----------------------------------------------------------------------------------------
