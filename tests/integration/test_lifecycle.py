@@ -135,19 +135,18 @@ def test_a_hulld_that_is_killed_in_the_middle_of_a_create_leaves_nothing(
     clean_host: TestHost, base_image: str
 ) -> None:
     before = links(clean_host)
-    payload = json.dumps({"image_uuid": base_image, "nics": NICS})
+    payload = clean_host.root / "payload.json"
+    payload.write_text(json.dumps({"image_uuid": base_image, "nics": NICS}))
     creator = subprocess.Popen(
-        [str(CHECKOUT / "bin/vmadm"), "create"],
-        stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [str(CHECKOUT / "bin/vmadm"), "create", "-f", str(payload)],
+        stderr=subprocess.DEVNULL,
         env=os.environ | {"HULL_ROOT": str(clean_host.root)},
-    )  # fmt: skip
-    assert creator.stdin is not None
-    creator.stdin.write(payload)
-    creator.stdin.close()
+    )
     records = clean_host.root / "etc/zones"
     wait_for(lambda: list(records.glob("*.json")), what="the record")
     os.kill(clean_host.hulld_pid(), signal.SIGKILL)
     assert creator.wait(30) == 1
+    payload.unlink()
     clean_host.up()
     for uuid in clean_host("vmadm", "lookup").stdout.split():
         # The kill came after its last step: then it is whole.

@@ -114,6 +114,12 @@ class Command:
             return 0
         except KeyboardInterrupt:
             return 130
+        except Exception as exc:
+            if os.environ.get("HULL_DEBUG"):
+                raise
+            hint = "that is a bug in Hull; HULL_DEBUG=1 shows where"
+            report(label, HostError(f"failed in a way it should not have: {exc!r}", hint=hint))
+            return 1
         return status
 
     def _choose(self, argv: list[str]) -> tuple[Verb, list[str]]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from hull.errors import CommandFailed, Exists, InUse, InvalidState, KernelError, NotFound
 from hull.linux import btrfs, loop
 from hull.linux.files import sync_directory, write_json
-from hull.linux.mount import MS_NOATIME, Mount, mount, mount_at, umount
+from hull.linux.mount import MS_NOATIME, MS_NODEV, MS_NOSUID, Mount, mount, mount_at, umount
 from hull.linux.run import run
 from hull.storage.btrfs_area import SNAPSHOTS, STAGING, named_errors
 from hull.storage.pool import PoolStatus
@@ -28,6 +28,8 @@ log = logging.getLogger("hull.storage")
 MARKER = ".system_pool"
 # zstd:1 costs little and saves half of a Debian root; whoever owns a delegated dataset may destroy
 # what is in it.
+# A zone's set-user-id files keep their owners on disk: on the host's side they must do nothing.
+_FLAGS = MS_NOATIME | MS_NOSUID | MS_NODEV
 _OPTIONS = "compress=zstd:1,user_subvol_rm_allowed"
 _MIN_SIZE = 256 << 20
 _NOTHING_FOUND = 2  # blkid's exit status
@@ -159,7 +161,7 @@ def _mounted(source: Path, mountpoint: Path, failed: ExitStack) -> Iterator[None
             found = loop.devices_of(source)
             device = found[0] if found else undo.enter_context(loop.attached(source))
         try:
-            mount(str(device), mountpoint, "btrfs", flags=MS_NOATIME, data=_OPTIONS)
+            mount(str(device), mountpoint, "btrfs", flags=_FLAGS, data=_OPTIONS)
         except KernelError as exc:
             if exc.errno != errno.EINVAL:
                 raise
