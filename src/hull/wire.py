@@ -79,7 +79,7 @@ def connect(path: str) -> socket:
         sock.close()
         raise errors.HostError(
             f"cannot reach hulld at {path}: {exc.strerror}",
-            hint="bring the host up with `hull up`",
+            hint="`hull up` starts it; until then commands take --here",
         ) from None
     return sock
 

@@ -93,7 +93,7 @@ def test_zones_run_on_without_hulld_and_it_takes_them_over(
     assert clean_host("zlogin", uuid, "mdata-get sdc:alias").stdout == "on\n"
     os.kill(pid, signal.SIGKILL)
     wait_for(
-        lambda: clean_host.json("vmadm", "get", uuid).get("pid", pid) != pid, what="the end noticed"
+        lambda: clean_host.json("vmadm", "get", uuid).get("pid") != pid, what="the end noticed"
     )
 
 

@@ -58,7 +58,6 @@ HOST_PATHS = {
 }
 # What is larger than agreed, and how large it is now. The list may only shrink.
 LARGE = {
-    "src/hull/daemon/api.py: _one_vm": 89,  # rows of a table
     "tests/integration/net_frames.py: honest_frames": 51,
     "tests/integration/test_image_import.py": 508,
     "tests/pool_contract.py": 566,

@@ -7,13 +7,11 @@ The one module of the commands that may reach the daemon's, and only they import
 from collections.abc import Callable
 from pathlib import Path
 
-from hull.daemon import api, compose, lifecycle
-from hull.daemon.events import Bus
+from hull.daemon import api, hulld, lifecycle
 from hull.daemon.route import Request, Table
 from hull.errors import HostError, InUse
 from hull.linux.lock import lock
 from hull.paths import Paths
-from hull.vm.recover import recover
 from hull.wire import Json, JsonObject
 
 up = lifecycle.up
@@ -33,10 +31,11 @@ def call(
     if not paths.run.is_dir():
         raise HostError(f"the host at {paths.root} is not up", hint="`hull up` brings it up")
     try:
-        with lock(paths.run / "hulld.lock", what="this host", timeout=0):
-            host = compose.make_host(paths)
-            recover(host)
-            match = Table(api.routes(host, Bus())).find(method, target)
+        with (
+            lock(paths.run / "hulld.lock", what="this host", timeout=0),
+            hulld.in_process(paths) as daemon,
+        ):
+            match = Table(api.routes(daemon.host, daemon.bus)).find(method, target)
             request = Request(
                 params=match.params,
                 query=match.query,

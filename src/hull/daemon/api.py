@@ -163,38 +163,49 @@ def _validate(request: Request) -> Json:
     return {"brand": brand}
 
 
+VM_PATH = "/vms/{uuid}"
+
+
+def _by_uuid(verb: Callable[..., JsonObject], host: Host) -> Callable[[Request], Json]:
+    return lambda request: verb(request.params["uuid"], host)
+
+
+def _forcible(verb: Callable[..., JsonObject], host: Host) -> Callable[[Request], Json]:
+    return lambda request: verb(
+        request.params["uuid"], host, force=request.body.get("force") is True
+    )
+
+
 def _one_vm(host: Host) -> list[Route]:
-    def by_uuid(verb: Callable[..., JsonObject]) -> Callable[[Request], Json]:
-        return lambda request: verb(request.params["uuid"], host)
-
-    def forcible(verb: Callable[..., JsonObject]) -> Callable[[Request], Json]:
-        return lambda request: verb(
-            request.params["uuid"], host, force=request.body.get("force") is True
-        )
-
-    path = "/vms/{uuid}"
     return [
         Route(
             method="GET",
-            path=path,
-            handler=by_uuid(lookup.get),
+            path=VM_PATH,
+            handler=_by_uuid(lookup.get, host),
             doc="One VM, as `vmadm get` prints it.",
             result=OBJECT,
         ),
         Route(
             method="DELETE",
-            path=path,
-            handler=by_uuid(delete.delete),
+            path=VM_PATH,
+            handler=_by_uuid(delete.delete, host),
             doc="Destroy a VM with its data and snapshots.",
             result=UUID_RESULT,
             long=True,
             mutates=True,
         ),
+        *_power(host),
+        *_changing_and_entering(host),
+    ]
+
+
+def _power(host: Host) -> list[Route]:
+    return [
         Route(
             method="POST",
-            path=path,
+            path=VM_PATH,
             action="start",
-            handler=by_uuid(start.start),
+            handler=_by_uuid(start.start, host),
             doc="Boot a stopped VM.",
             body=OBJECT,
             result=STATE_RESULT,
@@ -203,9 +214,9 @@ def _one_vm(host: Host) -> list[Route]:
         ),
         Route(
             method="POST",
-            path=path,
+            path=VM_PATH,
             action="stop",
-            handler=forcible(stop.stop),
+            handler=_forcible(stop.stop, host),
             doc="Shut a VM down.",
             body=FORCE,
             result=STATE_RESULT,
@@ -214,18 +225,23 @@ def _one_vm(host: Host) -> list[Route]:
         ),
         Route(
             method="POST",
-            path=path,
+            path=VM_PATH,
             action="reboot",
-            handler=forcible(stop.reboot),
+            handler=_forcible(stop.reboot, host),
             doc="Shut a running VM down and boot it.",
             body=FORCE,
             result=UUID_RESULT,
             long=True,
             mutates=True,
         ),
+    ]
+
+
+def _changing_and_entering(host: Host) -> list[Route]:
+    return [
         Route(
             method="POST",
-            path=path,
+            path=VM_PATH,
             action="update",
             handler=lambda request: update.update(request.params["uuid"], request.body, host),
             doc="Change a VM; what can be live is live at once.",
@@ -236,7 +252,7 @@ def _one_vm(host: Host) -> list[Route]:
         ),
         Route(
             method="POST",
-            path=path,
+            path=VM_PATH,
             action="login",
             handler=lambda request: login.login(request.params["uuid"], request.body, host),
             doc="How the caller, root on this host, enters the zone: a program to run.",
@@ -246,8 +262,8 @@ def _one_vm(host: Host) -> list[Route]:
         ),
         Route(
             method="GET",
-            path=path + "/console",
-            handler=by_uuid(login.console),
+            path=VM_PATH + "/console",
+            handler=_by_uuid(login.console, host),
             doc="The sockets of a running zone's console.",
             result=_object(socket=TEXT, control=TEXT),
         ),

@@ -8,7 +8,8 @@ import resource
 import signal
 import sys
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from hull.daemon import api, compose, logs
@@ -32,24 +33,29 @@ class Daemon:
 
     def __init__(self, paths: Paths, loop: asyncio.AbstractEventLoop) -> None:
         self.bus = Bus()
-        self.watcher = Watcher(loop)
+        self._watcher = Watcher(loop)
         self.host = compose.make_host(paths, self)
         self._announcer = Announcer(self.bus, lookup.lookup([], self.host, whole=True))
-        self.metadata = Metadatad(
+        self._metadata = Metadatad(
             loop,
             lambda uuid: lookup.get(uuid, self.host),
             lambda uuid, change: update.change_metadata(uuid, change.payload, self.host),
         )
 
     def attend(self, uuid: str, pid: int, metadata_socket: Path, uid: int) -> None:
-        self.metadata.add_zone(uuid, metadata_socket, uid)
-        self.watcher.watch(pid, lambda: stop.ended(uuid, pid, self.host))
+        self._metadata.add_zone(uuid, metadata_socket, uid)
+        self._watcher.watch(pid, lambda: stop.ended(uuid, pid, self.host))
 
     def leave(self, uuid: str) -> None:
-        self.metadata.remove_zone(uuid)
+        self._metadata.remove_zone(uuid)
 
     def changed(self, uuid: str, view: JsonObject | None) -> None:
         self._announcer.announce(uuid, view)
+
+    async def stop(self) -> None:
+        """Attend nobody any more; the zones run on."""
+        self._watcher.stop()
+        await self._metadata.stop()
 
 
 def prepare(host: Host) -> None:
@@ -58,6 +64,23 @@ def prepare(host: Host) -> None:
     for leases in host.leases.values():
         leases.publish()
     recover.recover(host)
+
+
+@contextmanager
+def in_process(paths: Paths) -> Iterator[Daemon]:
+    """For one command while hulld is down: zones are attended until its end."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="attendant")
+    thread.start()
+    try:
+        daemon = Daemon(paths, loop)
+        recover.recover(daemon.host)
+        yield daemon
+        asyncio.run_coroutine_threadsafe(daemon.stop(), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 async def serve(paths: Paths) -> None:
@@ -76,11 +99,24 @@ async def serve(paths: Paths) -> None:
     await stopping.wait()
     log.info("hulld stops; its zones run on")
     await server.stop()
-    daemon.watcher.stop()
-    await daemon.metadata.stop()
+    await daemon.stop()
+
+
+USAGE = """\
+hulld: the daemon of the host that HULL_ROOT names
+
+hulld
+    Serve until SIGTERM. `hull up` starts it; it takes no arguments.
+
+See hulld(8).
+"""
 
 
 def main() -> None:
+    if sys.argv[1:]:
+        if sys.argv[1:] in (["--help"], ["-h"]):
+            sys.exit(print(USAGE, end=""))  # noqa: T201  # asked for
+        sys.exit("hulld: it takes no arguments")
     paths = Paths.from_environment()
     # Rotation bounds the log, and "+ argv" of every program that was run is what one looks for.
     logs.configure(paths.log / "hulld.log", level=logging.DEBUG)

@@ -140,6 +140,9 @@ def mount_pool(paths: Paths, source: Path, size: int, undo: ExitStack, say: Say)
     if not source.exists():
         say(f"Making a pool of {size >> 30} GiB in {source} (sparse: it takes what is used)")
         btrfs_pool.create_pool(source, paths.zones, size=size)
+    elif btrfs_pool.is_blank_device(source):
+        say(f"Making a pool on {source}")
+        btrfs_pool.create_pool(source, paths.zones, size=0)
     else:
         btrfs_pool.import_pool(source, paths.zones)
     undo.callback(btrfs_pool.export_pool, paths.zones)

@@ -8,6 +8,7 @@
 A zone is put into every hierarchy: its cgroup namespace begins there, and it sees nothing above.
 """
 
+import errno
 import os
 import shutil
 import time
@@ -117,6 +118,18 @@ def _or(value: int | None, otherwise: str) -> str:
     return otherwise if value is None else str(value)
 
 
+def _make_room(memory: Path, bound: int) -> None:
+    """Bring a v2 group below a new bound, or refuse: the kernel would kill where v1 says EBUSY."""
+    used = int((memory / "memory.current").read_text())
+    if used > bound:
+        with suppress(
+            OSError
+        ):  # EAGAIN: it could not free as much; before Linux 5.19 there is none
+            (memory / "memory.reclaim").write_text(str(used - bound))
+        if int((memory / "memory.current").read_text()) > bound:
+            raise KernelError("lower the memory limit", errno.EBUSY, os.strerror(errno.EBUSY))
+
+
 class Group:
     """The cgroups of one zone, in all hierarchies."""
 
@@ -167,8 +180,7 @@ class Group:
 
     def _create_v2(self, top: Path, owner: int | None) -> None:
         mine = top / self.parent / self.name
-        if owner is not None:
-            self._give_controllers_below(mine)
+        self._give_controllers_below(mine)  # conmon reads what the kernel killed from the child
         _write(mine / "cgroup.max.depth", str(MAX_DEPTH))
         _write(mine / "cgroup.max.descendants", str(MAX_DESCENDANTS))
         zone = mine / "zone"
@@ -185,10 +197,17 @@ class Group:
 
     def set_limits(self, values: Values) -> None:
         """Write the limits. KernelError if the kernel refuses one (the zone uses more)."""
+        if values.memory is not None and (memory := self._v2_memory()):
+            _make_room(memory, values.memory)
         for path, value in limit_writes(self, values):
             # A kernel may be built without swap accounting or bandwidth control.
             if path.exists():
                 _write(path, value)
+
+    def _v2_memory(self) -> Path | None:
+        """The group's directory if memory is bounded by cgroup v2."""
+        mine = self.v2_directory()
+        return mine if mine and (mine / "memory.current").exists() else None
 
     def kill(self) -> None:
         """Kill every process in the group."""

@@ -53,7 +53,7 @@ class Nic:
     ip: str = prop(
         Kind.STRING,
         "*:au",
-        "(deprecated) The first IPv4 address or dhcp; kept in step with ips.",
+        "The first IPv4 address, or dhcp; `ips` is its successor, and both are kept in step.",
         check=address.check_nic_ip,
         shown=Shown.NEVER,
     )
@@ -74,7 +74,7 @@ class Nic:
     gateway: str = prop(
         Kind.STRING,
         "*:au",
-        "(deprecated) The first IPv4 default router; kept in step with gateways.",
+        "The first IPv4 default router; `gateways` is its successor, and both are kept in step.",
         check=address.check_ipv4,
         shown=Shown.NEVER,
     )

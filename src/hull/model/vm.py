@@ -266,7 +266,6 @@ class VM(Guest):
         unit="MiB",
         header="MAX_LOCKED",
         width=10,
-        live=True,
     )
     max_swap: int = prop(
         Kind.INTEGER,
@@ -287,7 +286,6 @@ class VM(Guest):
         default_doc="max_physical_memory",
         minimum=0,
         unit="MiB",
-        live=True,
     )
     tmpfs: int = prop(
         Kind.INTEGER,
@@ -298,7 +296,6 @@ class VM(Guest):
         minimum=0,
         unit="MiB",
         width=5,
-        live=True,
     )
     max_lwps: int = prop(
         Kind.INTEGER,

@@ -76,15 +76,23 @@ def _refuse_used_device(source: Path) -> None:
     except OSError as exc:
         raise InUse(f"{source} is in use: {exc.strerror}") from exc
     os.close(fd)
+    if found := _signature(source):
+        raise Exists(f"{source} is not empty: {found}", hint=f"wipefs --all {source} empties it")
+
+
+def is_blank_device(source: Path) -> bool:
+    """Whether a pool can be made there without a loss: a block device without any signature."""
+    return source.is_block_device() and not _signature(source)
+
+
+def _signature(source: Path) -> str:
+    """What blkid sees on a device; empty if nothing."""
     try:
-        found = run("blkid", "--probe", str(source))
+        return run("blkid", "--probe", str(source)).strip()
     except CommandFailed as exc:
         if exc.status == _NOTHING_FOUND:
-            return
+            return ""
         raise Exists(f"{source} is not empty, and it is unclear what is on it") from exc
-    raise Exists(
-        f"{source} is not empty: {found.strip()}", hint=f"wipefs --all {source} empties it"
-    )
 
 
 def _prepare(mountpoint: Path, name: str) -> None:

@@ -67,9 +67,7 @@ def oci_process(wanted: JsonObject, capabilities: tuple[str, ...]) -> JsonObject
     if wanted["term"]:
         environment["TERM"] = str(wanted["term"])
     # Not inheritable: a file's inheritable set would then grant them to any user's process.
-    sets: JsonObject = {
-        kind: list(capabilities) for kind in ("bounding", "effective", "permitted")
-    }
+    sets: JsonObject = {kind: list(capabilities) for kind in ("bounding", "effective", "permitted")}
     process: JsonObject = {
         "terminal": wanted["terminal"],
         "user": {"uid": 0, "gid": 0},

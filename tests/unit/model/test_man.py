@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """The man page of the properties is what the table says."""
 
-from tools import mkman
-
 from hull.model.table import table
+from tools import mkman
 
 
 def test_page_is_up_to_date() -> None:
