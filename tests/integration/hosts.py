@@ -29,6 +29,7 @@ class TestHost:
 
     root: Path
     netns: str
+    pool_size: str = "16G"
 
     def __call__(
         self, command: str, *args: str, stdin: str = "", check: bool = True, timeout: float = 120
@@ -55,7 +56,7 @@ class TestHost:
         return done.stderr.strip().rsplit(" ", 1)[1]
 
     def up(self) -> None:
-        self("hull", "up", "--pool-size", "16G", "--netns", self.netns)
+        self("hull", "up", "--pool-size", self.pool_size, "--netns", self.netns)
 
     def down(self, *, destroy: bool = False) -> None:
         self("hull", "down", *(["--destroy"] if destroy else []), timeout=300)
@@ -87,12 +88,12 @@ def wait_for(condition: Callable[[], object], timeout: float = 30, what: str = "
 
 
 @contextmanager
-def new_host() -> Iterator[TestHost]:
+def new_host(pool_size: str = "16G") -> Iterator[TestHost]:
     """A host that is up, and of which nothing is left afterwards."""
     name = f"hullt{secrets.token_hex(3)}"
     root = Path("/var/tmp") / name
     subprocess.run(["ip", "netns", "add", name], check=True)
-    host = TestHost(root, name)
+    host = TestHost(root, name, pool_size)
     try:
         host.in_netns("ip", "link", "set", "lo", "up")
         host.up()

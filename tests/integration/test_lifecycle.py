@@ -180,3 +180,22 @@ def test_up_says_what_is_wrong(tmp_path: Path) -> None:
     assert "Traceback" not in other.stderr
     assert foreign.read_bytes() == b"not a pool" * 100_000
     assert not Path("/var/tmp/hullt-x").exists()
+
+
+def test_on_a_full_pool_a_vm_can_still_be_stopped_and_deleted() -> None:
+    with new_host(pool_size="1G") as host:
+        image = install_image(host, "base-64")
+        uuid = host.create(alias="full", image_uuid=image, quota=0)
+        host("zlogin", uuid, "dd if=/dev/urandom of=/fill bs=1M count=2000", check=False)
+        payload = json.dumps({"image_uuid": image})
+        done = host("vmadm", "create", stdin=payload, check=False)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert "not needed" in done.stderr
+        assert host("vmadm", "lookup").stdout.split() == [uuid]
+        host("vmadm", "delete", uuid)
+        assert host("vmadm", "lookup").stdout == ""
+
+        def works() -> bool:
+            return host("vmadm", "create", stdin=payload, check=False).returncode == 0
+
+        wait_for(works, timeout=90, what="space to come back")

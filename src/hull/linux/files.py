@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """Files on the host itself, written so that a crash leaves the old one or the new one, whole."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -27,7 +28,9 @@ def write_file(path: Path, data: str | bytes, mode: int = 0o600, *, durable: boo
             sync_directory(path.parent)
     except OSError as exc:
         temporary.unlink(missing_ok=True)
-        raise HostError(f"cannot write {path}: {exc.strerror}") from exc
+        full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "delete VMs, snapshots or images that are not needed" if full else ""
+        raise HostError(f"cannot write {path}: {exc.strerror}", hint=hint) from exc
 
 
 def sync_directory(path: Path) -> None:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """vmadm delete."""
 
+from contextlib import suppress
+
+from hull.errors import HostError
 from hull.host.host import Host
 from hull.vm import network
 from hull.vm.announce import operation
@@ -19,7 +22,9 @@ def delete(uuid: str, host: Host) -> JsonObject:
 
 def destroy(uuid: str, host: Host) -> None:
     """Remove every trace of a zone; repeating it after a crash finishes the job."""
-    zone = host.index.change(uuid, zone_state=INCOMPLETE)
+    zone = host.index.get(uuid)
+    with suppress(HostError):  # the pool is full: deleting is what helps then
+        host.index.change(uuid, zone_state=INCOMPLETE)
     halt(uuid, host)
     host.pool.destroy(host.dataset(uuid), recursive=True)
     network.release_addresses(zone.vm, host)

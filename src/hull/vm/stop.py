@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hull.brand.brand import exit_meaning
 from hull.brand.table import BRANDS
-from hull.errors import InvalidState, NotFound
+from hull.errors import HostError, InvalidState, NotFound
 from hull.host.host import Host
 from hull.vm.announce import announce, operation
 from hull.vm.complete import timestamp
@@ -72,7 +72,7 @@ def halt(uuid: str, host: Host) -> None:
     for link in boot_entry.links:
         host.datalinks.delete_vnic(link)
     host.boots.remove(uuid)
-    if host.index.find(uuid):
+    with suppress(HostError, NotFound):  # worth a note, not a failure on a full pool
         host.index.change(
             uuid, exit_status=status.code, exit_timestamp=timestamp(status.when), provisioning=False
         )
