@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """vmadm start: from an installed zone to a running one."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +58,7 @@ def boot(zone: Zone, host: Host) -> None:
         spec = zone_spec(vm, claimed.zoneid, root, host)
         undo.callback(host.runtime.delete, vm.uuid)
         metadata_socket(vm.uuid, host).parent.mkdir(parents=True, exist_ok=True)
+        undo.callback(remove_metadata_socket, vm.uuid, host)
         pid = host.runtime.create(spec)
         vnics = [network.vnic(nic, claimed.zoneid, n, host) for n, nic in enumerate(vm.nics)]
         host.boots.change(vm.uuid, pid=pid, links=tuple(vnic.link for vnic in vnics))
@@ -131,3 +132,10 @@ def limits(vm: VM) -> Limits:
 def metadata_socket(uuid: str, host: Host) -> Path:
     """In a directory of its own, which the zone sees at /.zonecontrol."""
     return host.paths.run / "metadata" / uuid / "metadata.sock"
+
+
+def remove_metadata_socket(uuid: str, host: Host) -> None:
+    socket = metadata_socket(uuid, host)
+    with suppress(FileNotFoundError):
+        socket.unlink(missing_ok=True)
+        socket.parent.rmdir()

@@ -12,7 +12,7 @@ from hull.errors import HostError, InvalidState, NotFound
 from hull.host.host import Host
 from hull.vm.announce import announce, operation
 from hull.vm.complete import timestamp
-from hull.vm.start import boot
+from hull.vm.start import boot, remove_metadata_socket
 from hull.vm.view import state
 from hull.wire import JsonObject
 from hull.zone import boots
@@ -71,6 +71,7 @@ def halt(uuid: str, host: Host) -> None:
     host.runtime.delete(uuid)
     for link in boot_entry.links:
         host.datalinks.delete_vnic(link)
+    remove_metadata_socket(uuid, host)
     host.boots.remove(uuid)
     with suppress(HostError, NotFound):  # worth a note, not a failure on a full pool
         host.index.change(
@@ -94,7 +95,9 @@ def ended(uuid: str, pid: int, host: Host) -> None:
         entry = host.boots.find(uuid)
         if entry is None or entry.pid != pid:
             return  # somebody stopped it meanwhile
-        status = host.runtime.wait_exit(uuid, KILL_SECONDS)
+        status = None
+        with suppress(NotFound):  # hulld died in the middle of taking it down
+            status = host.runtime.wait_exit(uuid, KILL_SECONDS)
         halt(uuid, host)
         zone = host.index.get(uuid)
         if status is not None and _boots_again(zone.vm.restart_init, status, entry.timestamp):

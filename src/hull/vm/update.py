@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
 """vmadm update: change a VM; what can be live is live at once, the rest at its next boot."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
+from hull.errors import HostError
 from hull.host.host import Host
 from hull.model.payload import decode_update
 from hull.model.units import GIB
@@ -27,7 +28,8 @@ def update(uuid: str, payload: JsonObject, host: Host) -> JsonObject:
             # Once more on what it is by now: a zone may change its metadata at any time.
             host.index.edit(uuid, lambda vm: replace(decode_update(payload, vm), nics=new.nics))
             undo.pop_all()
-        network.keep_leases(new, host)
+        with suppress(HostError):  # the VM is updated; an address kept too long harms nobody
+            network.keep_leases(new, host)
     return {"uuid": uuid}
 
 
