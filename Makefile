@@ -13,7 +13,7 @@ help:
 	@echo "make demo    a host, an image and a zone from JSON, in a few minutes"
 	@echo "make up      bring a host up on this machine     make down    take it down (DESTROY=1: pool too)"
 	@echo "make check   format, lint, types, contracts, unit tests"
-	@echo "make test    everything CI runs                  make bench   Hull beside its peers"
+	@echo "make test    everything CI runs                  make bench   Hull beside its peers (ARGS=--quick)"
 
 setup:
 	@tools/setup.sh
@@ -48,4 +48,4 @@ test: check images
 
 bench: images
 	@tools/setup.sh dev bench
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(ARGS)

@@ -20,7 +20,7 @@ for part in "$@"; do
     case $part in
     dev) packages+=(python3-venv git busybox-static iputils-ping openssh-client curl tmux procps shellcheck man-db) ;;
     lab) packages+=(qemu-system-x86) ;;
-    bench) packages+=(podman lxc systemd-container incus) ;;
+    bench) packages+=(podman lxc systemd-container) ;;
     *)
         echo "unknown part: $part" >&2
         exit 2
@@ -28,17 +28,54 @@ for part in "$@"; do
     esac
 done
 
+installed() {
+    dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed
+}
+
+install() {
+    echo "Installing $*" >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# The peers' packages would start daemons and make bridges; the bench starts its own, elsewhere.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d
+    if [ -e $policy ]; then
+        "$@"
+        return
+    fi
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod +x $policy
+    "$@"
+    rm -f $policy
+    trap - EXIT
+}
+
+# Debian 13 has it; Debian 12 in its backports, which are then enabled. The bench does without it.
+install_incus() {
+    local list=/etc/apt/sources.list.d/hull-bench.list
+    if ! apt-cache show incus-base >/dev/null 2>&1; then
+        grep -qx 'VERSION_CODENAME=bookworm' /etc/os-release || return 0
+        echo "Enabling bookworm-backports for Incus, in $list" >&2
+        echo "deb http://deb.debian.org/debian bookworm-backports main" >$list
+        apt-get update -qq || true
+    fi
+    install incus-base && return
+    echo "Incus cannot be installed here: make bench goes without it" >&2
+}
+
 missing=()
 for package in "${packages[@]}"; do
-    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
-        missing+=("$package")
+    installed "$package" || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-    echo "Installing ${missing[*]}" >&2
-    export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
-    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    without_services install "${missing[@]}"
 fi
+case " $* " in
+*" bench "*) installed incus-base || without_services install_incus ;;
+esac
 
 case " $* " in
 *" dev "*)
