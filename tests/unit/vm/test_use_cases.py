@@ -35,7 +35,7 @@ def problems(error: pytest.ExceptionInfo[InvalidPayload]) -> list[str]:
     return [problem.path for problem in error.value.problems]
 
 
-# -- create -----------------------------------------------------------------------------------------
+# -- create ----------------------------------------------------------------------------------------
 def test_create_makes_and_boots_the_zone(world: World) -> None:
     uuid = make(world.host)
     vm = lookup.get(uuid, world.host)
@@ -136,7 +136,7 @@ def test_without_autoboot_nothing_runs(world: World) -> None:
     assert not world.machine.zones
 
 
-# -- start, stop, reboot ----------------------------------------------------------------------------
+# -- start, stop, reboot ---------------------------------------------------------------------------
 def test_stop_and_start(world: World) -> None:
     uuid = make(world.host)
     assert stop(uuid, world.host)["already"] is False
@@ -216,7 +216,7 @@ def test_what_the_end_of_an_init_means(
     assert (uuid in world.machine.zones) is again
 
 
-# -- update -----------------------------------------------------------------------------------------
+# -- update ----------------------------------------------------------------------------------------
 def test_update_is_live_where_it_can_be(world: World) -> None:
     uuid = make(world.host)
     update(
@@ -262,7 +262,7 @@ def test_a_zone_changes_its_own_metadata(world: World) -> None:
     assert lookup.get(uuid, world.host)["customer_metadata"] == {"said": "hello"}
 
 
-# -- snapshots --------------------------------------------------------------------------------------
+# -- snapshots -------------------------------------------------------------------------------------
 def test_snapshots(world: World) -> None:
     uuid = make(world.host)
     file = world.paths.zones / uuid / "root/etc/motd"
@@ -282,7 +282,7 @@ def test_snapshots(world: World) -> None:
         snapshot.delete_snapshot(uuid, "one", world.host)
 
 
-# -- hulld's start and end --------------------------------------------------------------------------
+# -- hulld's start and end -------------------------------------------------------------------------
 def test_running_zones_are_taken_over_as_they_are(world: World) -> None:
     uuid = make(world.host)
     pid = world.watching.attended.pop(uuid)
@@ -332,7 +332,7 @@ def test_one_vm_that_does_not_boot_does_not_stop_the_others(world: World) -> Non
     assert set(world.machine.zones) < {first, second}
 
 
-# -- looking ----------------------------------------------------------------------------------------
+# -- looking ---------------------------------------------------------------------------------------
 def test_events_tell_the_states_on_the_way(world: World) -> None:
     host = replace(world.host, runtime=ProvisionsAtOnce(world.machine))
     uuid = str(create(SEED, host)["uuid"])
