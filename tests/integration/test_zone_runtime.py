@@ -291,6 +291,13 @@ def test_memory_is_bounded_and_the_bound_moves(world: CrunWorld) -> None:
     assert 0 < world.manager().usage(uuid).memory <= 128 * MIB
 
 
+def bounded(world: CrunWorld, controller: str, uuid: str) -> Path:
+    """The zone's cgroup that has the limits of a controller."""
+    top = world.layout.v1.get(controller) or world.layout.unified
+    assert top is not None
+    return top / f"hull-{world.host_id}" / uuid
+
+
 def test_a_bound_below_what_is_used_is_refused_as_a_whole(world: CrunWorld) -> None:
     uuid = world.boot(world.spec(limits=Limits(memory=64 * MIB, processes=20)))
     world.wait_booted(uuid)
@@ -300,10 +307,9 @@ def test_a_bound_below_what_is_used_is_refused_as_a_whole(world: CrunWorld) -> N
     bounds = {"memory.limit_in_bytes": 64 * MIB, "memory.memsw.limit_in_bytes": 64 * MIB}
     if world.layout.v1.get("memory") is None:
         bounds = {"memory.max": 64 * MIB}
-    group = (world.layout.v1.get("memory") or world.layout.unified) / f"hull-{world.host_id}" / uuid
+    group = bounded(world, "memory", uuid)
     assert {name: int((group / name).read_text()) for name in bounds} == bounds
-    pids = (world.layout.v1.get("pids") or world.layout.unified) / f"hull-{world.host_id}" / uuid
-    assert (pids / "pids.max").read_text() == "20\n"
+    assert (bounded(world, "pids", uuid) / "pids.max").read_text() == "20\n"
     assert world.manager().wait_exit(uuid, 0) is None
 
 
