@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hull.daemon import openapi
 from hull.daemon.api_images import image_routes
+from hull.daemon.api_zones import zone_routes
 from hull.daemon.events import Bus, Subscription, ready_event
 from hull.daemon.route import Request, Route
 from hull.errors import InvalidPayload, Usage
@@ -63,6 +64,7 @@ def routes(host: Host, bus: Bus) -> list[Route]:
         *_one_vm(host),
         *_snapshots(host),
         *image_routes(host),
+        *zone_routes(host),
     ]
     return rows
 
@@ -95,14 +97,6 @@ def _general(host: Host, bus: Bus) -> list[Route]:
             handler=lambda _: lookup.host_status(host),
             doc="The pool, the nic tags and the zones that are up.",
             result=OBJECT,
-        ),
-        Route(
-            method="GET",
-            path="/zones",
-            handler=lambda request: lookup.zones(request.query.get("zone", ""), host),
-            doc="The zones as zoneadm shows them.",
-            query={"zone": "only this zone: uuid or alias"},
-            result=OBJECTS,
         ),
     ]
 

@@ -24,7 +24,7 @@ def destroy(uuid: str, host: Host) -> None:
     """Remove every trace of a zone; repeating it after a crash finishes the job."""
     zone = host.index.get(uuid)
     with suppress(HostError):  # the pool is full: deleting is what helps then
-        host.index.change(uuid, zone_state=INCOMPLETE)
+        host.index.change(uuid, zone_state=INCOMPLETE, kept=False)
     halt(uuid, host)
     host.pool.destroy(host.dataset(uuid), recursive=True)
     network.release_addresses(zone.vm, host)

@@ -11,15 +11,17 @@ from hull.vm.delete import destroy
 from hull.vm.start import IDS_PER_ZONE, boot, metadata_socket
 from hull.vm.stop import ended, halt, shut_down
 from hull.zone import boots
-from hull.zone.index import INCOMPLETE
+from hull.zone.index import INCOMPLETE, INSTALLED
 
 log = logging.getLogger("hull.recover")
+
+BOOTS_AT_ONCE = 4
 
 
 def recover(host: Host) -> None:
     """Finish what a crash left half done; zones that run are taken over as they are."""
     for zone in host.index.all():
-        if zone.zone_state == INCOMPLETE:
+        if zone.zone_state == INCOMPLETE and not zone.kept:
             log.warning("VM %s was incomplete: destroyed", zone.uuid)
             destroy(zone.uuid, host)
     for entry in host.boots.all():
@@ -29,7 +31,7 @@ def recover(host: Host) -> None:
 
 def take_over(entry: boots.Boot, host: Host) -> None:
     """Attend a running zone again; clear up one that ended, or was half up, meanwhile."""
-    if host.index.find(entry.uuid) is None or entry.state == boots.READY:
+    if host.index.find(entry.uuid) is None or half_up(entry):
         halt(entry.uuid, host)
     elif host.runtime.pid(entry.uuid) != entry.pid:
         log.warning("VM %s ended while hulld was away", entry.uuid)
@@ -37,6 +39,11 @@ def take_over(entry: boots.Boot, host: Host) -> None:
     else:
         id_base = host.id_base + entry.zoneid * IDS_PER_ZONE
         host.attendant.attend(entry.uuid, entry.pid, metadata_socket(entry.uuid, host), id_base)
+
+
+def half_up(entry: boots.Boot) -> bool:
+    """Whether hulld died while it booted the zone."""
+    return entry.state == boots.READY and not entry.held
 
 
 def remove_strays(host: Host) -> None:
@@ -54,14 +61,30 @@ def remove_strays(host: Host) -> None:
 
 
 def autoboot(host: Host) -> None:
-    """Start every VM that wants to be up."""
-    for zone in host.index.all():
-        if zone.vm.autoboot and not zone.failed and host.boots.find(zone.uuid) is None:
-            try:
-                with host.lock_zone(zone.uuid):
-                    boot(host.index.get(zone.uuid), host)
-            except Error as exc:
-                log.error("VM %s did not boot: %s", zone.uuid, exc)
+    """Start every VM that wants to be up: the oldest first, a few at a time."""
+    wanted = [
+        zone.uuid
+        for zone in sorted(host.index.all(), key=lambda zone: (zone.vm.create_timestamp, zone.uuid))
+        if zone.vm.autoboot and zone.zone_state == INSTALLED and not zone.failed
+    ]
+    log.info("%d VMs boot with the host", len(wanted))
+    with ThreadPoolExecutor(BOOTS_AT_ONCE, "autoboot") as pool:
+        for number, said in enumerate(pool.map(lambda uuid: boot_one(uuid, host), wanted), 1):
+            log.info("autoboot %d of %d: %s", number, len(wanted), said)
+
+
+def boot_one(uuid: str, host: Host) -> str:
+    """Boot a VM unless somebody else did, or deleted it, meanwhile; says what became of it."""
+    try:
+        with host.lock_zone(uuid):
+            zone = host.index.find(uuid)
+            if zone is None or zone.zone_state != INSTALLED or host.boots.find(uuid):
+                return f"VM {uuid} is left as it is"
+            boot(zone, host)
+    except Error as exc:
+        log.error("VM %s did not boot: %s", uuid, exc)
+        return f"VM {uuid} did not boot"
+    return f"VM {uuid} is up"
 
 
 def shut_down_all(host: Host) -> None:

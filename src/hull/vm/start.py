@@ -32,7 +32,8 @@ def start(uuid: str, host: Host) -> JsonObject:
     """
     with operation(uuid, host):
         zone = host.index.get(uuid)
-        if host.boots.find(uuid):
+        entry = host.boots.find(uuid)
+        if entry and not entry.held:
             return {"uuid": uuid, "already": True, "state": state(zone, host)}
         require_stopped(zone, host)
         boot(zone, host)
@@ -48,27 +49,37 @@ def require_stopped(zone: Zone, host: Host) -> None:
 
 def boot(zone: Zone, host: Host) -> None:
     """Bring an installed zone up: platform, links, metadata, then its init. All or nothing."""
+    with ExitStack() as undo:
+        build(zone, host, undo)
+        run_init(zone.uuid, host)
+        undo.pop_all()
+    announce(zone.uuid, host)
+
+
+def build(zone: Zone, host: Host, undo: ExitStack) -> None:
+    """All but its init: from now on the zone is `ready`."""
     vm = zone.vm
     root = host.paths.zones / vm.uuid / "root"
     if vm.maintain_resolvers:
         network.write_resolvers(vm, host, root)
-    with ExitStack() as undo:
-        claimed = host.boots.claim(vm.uuid)
-        undo.callback(host.boots.remove, vm.uuid)
-        spec = zone_spec(vm, claimed.zoneid, root, host)
-        undo.callback(host.runtime.delete, vm.uuid)
-        metadata_socket(vm.uuid, host).parent.mkdir(parents=True, exist_ok=True)
-        undo.callback(remove_metadata_socket, vm.uuid, host)
-        pid = host.runtime.create(spec)
-        vnics = [network.vnic(nic, claimed.zoneid, n, host) for n, nic in enumerate(vm.nics)]
-        host.boots.change(vm.uuid, pid=pid, links=tuple(vnic.link for vnic in vnics))
-        create_vnics(vnics, pid, host, undo)
-        undo.callback(host.attendant.leave, vm.uuid)
-        host.attendant.attend(vm.uuid, pid, metadata_socket(vm.uuid, host), spec.id_base)
-        host.runtime.start(vm.uuid)
-        host.boots.change(vm.uuid, state=boots.RUNNING, timestamp=timestamp())
-        undo.pop_all()
-    announce(vm.uuid, host)
+    claimed = host.boots.claim(vm.uuid)
+    undo.callback(host.boots.remove, vm.uuid)
+    spec = zone_spec(vm, claimed.zoneid, root, host)
+    undo.callback(host.runtime.delete, vm.uuid)
+    metadata_socket(vm.uuid, host).parent.mkdir(parents=True, exist_ok=True)
+    undo.callback(remove_metadata_socket, vm.uuid, host)
+    pid = host.runtime.create(spec)
+    vnics = [network.vnic(nic, claimed.zoneid, n, host) for n, nic in enumerate(vm.nics)]
+    host.boots.change(vm.uuid, pid=pid, links=tuple(vnic.link for vnic in vnics))
+    create_vnics(vnics, pid, host, undo)
+    undo.callback(host.attendant.leave, vm.uuid)
+    host.attendant.attend(vm.uuid, pid, metadata_socket(vm.uuid, host), spec.id_base)
+
+
+def run_init(uuid: str, host: Host) -> None:
+    """Let a ready zone's init run."""
+    host.runtime.start(uuid)
+    host.boots.change(uuid, state=boots.RUNNING, timestamp=timestamp(), held=False)
 
 
 def create_vnics(vnics: list[Vnic], pid: int, host: Host, undo: ExitStack) -> None:

@@ -53,7 +53,8 @@ def reboot(uuid: str, host: Host, *, force: bool = False) -> JsonObject:
 
 def shut_down(uuid: str, host: Host, *, force: bool = False) -> None:
     """End a zone that is up: ask its init, wait, and kill what does not listen."""
-    if not force:
+    entry = host.boots.find(uuid)
+    if not force and entry and not entry.held:
         host.boots.change(uuid, state=boots.SHUTTING_DOWN)
         announce(uuid, host)
         host.runtime.kill(uuid, BRANDS[host.index.get(uuid).vm.brand].stop_signal)
@@ -95,6 +96,9 @@ def ended(uuid: str, pid: int, host: Host) -> None:
         entry = host.boots.find(uuid)
         if entry is None or entry.pid != pid:
             return  # somebody stopped it meanwhile
+        if entry.held:  # it never ran: no end of its own to read a wish from
+            halt(uuid, host)
+            return
         status = None
         with suppress(NotFound):  # hulld died in the middle of taking it down
             status = host.runtime.wait_exit(uuid, KILL_SECONDS)

@@ -26,6 +26,7 @@ class Boot:
     pid: int = 0
     timestamp: str = ""  # ISO 8601
     links: tuple[str, ...] = ()
+    held: bool = False  # `zoneadm ready`: it stays so until somebody boots or halts it
 
 
 class Boots:
@@ -87,6 +88,7 @@ def _read(path: Path) -> Boot | None:
                     pid=pid if isinstance(pid, int) else 0,
                     timestamp=str(rest.get("timestamp") or ""),
                     links=tuple(str(link) for link in links),
+                    held=rest.get("held") is True,
                 )
             case _:
                 pass

@@ -17,7 +17,8 @@ from hull.model.vm import VM
 from hull.wire import Json, JsonObject
 
 # What a record's `zone_state` may be. The states of a zone that is up are the runtime's to tell.
-INCOMPLETE = "incomplete"  # being made or unmade: start-up destroys what it finds so
+CONFIGURED = "configured"  # a record, and no data
+INCOMPLETE = "incomplete"  # being made or unmade: start-up destroys what it finds so, if not kept
 INSTALLED = "installed"
 
 
@@ -27,6 +28,7 @@ class Zone:
 
     vm: VM
     zone_state: str = INCOMPLETE
+    kept: bool = False  # incomplete by zoneadm: only `zoneadm uninstall` ends that
     provisioning: bool = False  # its first boot is not done yet
     failed: str = ""  # why provisioning failed; state is then `failed`
     exit_status: int | None = None
@@ -41,6 +43,7 @@ def zone_to_json(zone: Zone) -> JsonObject:
     return {
         "vm": vm_to_record(zone.vm),
         "zone_state": zone.zone_state,
+        "kept": zone.kept,
         "provisioning": zone.provisioning,
         "failed": zone.failed,
         "exit_status": zone.exit_status,
@@ -57,6 +60,7 @@ def zone_from_json(data: Json) -> Zone:
                 return Zone(
                     vm=vm_from_record(vm),
                     zone_state=zone_state,
+                    kept=rest.get("kept") is True,
                     provisioning=rest.get("provisioning") is True,
                     failed=str(rest.get("failed") or ""),
                     exit_status=status if isinstance(status, int) else None,
