@@ -1,206 +1,89 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A client of IMGAPI: the few requests that imgadm makes of an image server.
+"""The imgapi source: the few requests that imgadm makes of an image server."""
 
-Servers are not trusted: answers are bounded in size and time, and only http and https are spoken,
-whatever a redirection says. An image's file is checked by whoever reads it.
-"""
-
-import http.client
-import json
-import ssl
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from collections.abc import Generator
 
 from hull.errors import DownloadError, SourcePing
+from hull.image import web
+from hull.image.source import ping_trouble
+from hull.image.web import Headers, Server, endpoint
 from hull.wire import Json, JsonObject
 
-USER_AGENT = "imgadm/3.9.5 (hull)"
-SILENCE = 30.0  # seconds without a byte until a server counts as gone
-ANSWER_TIME = 60.0  # seconds for a whole JSON answer
-ANSWER_SIZE = 64 << 20
 PAGE = 1000  # IMGAPI's largest page
 PAGES = 100
-CHUNK = 1 << 20
-SLOWEST = 256 << 10  # bytes a minute: a file that comes slower than this never ends
-RETRIES = 5  # in a row without a byte in between
+VERSION = {"Accept-Version": "~2"}
 
 
-@dataclass(frozen=True)
-class Server:
-    """Where a server is. Its URL may carry a query, such as `?channel=dev`."""
+class Imgapi:
+    """A server that speaks IMGAPI; `channel` instead of that of its URL."""
 
-    url: str
-    insecure: bool = False
+    def __init__(self, server: Server, channel: str = "") -> None:
+        self.server = server
+        self._query = {"channel": channel} if channel else {}
 
+    def _get(self, path: str, query: dict[str, str] | None = None) -> Json:
+        url = endpoint(self.server, path, self._query | (query or {}))
+        return web.get_json(self.server, url, VERSION)
 
-def endpoint(server: Server, path: str, query: dict[str, str] | None = None) -> str:
-    """The URL of one request: the server's path and query, then ours."""
-    parts = urlsplit(server.url)
-    merged = dict(parse_qsl(parts.query)) | (query or {})
-    return urlunsplit(
-        (parts.scheme, parts.netloc, parts.path.rstrip("/") + path, urlencode(merged), "")
-    )
-
-
-def _opener(server: Server) -> urllib.request.OpenerDirector:
-    # Not build_opener(): it would follow a redirection to ftp.
-    context = ssl.create_default_context()
-    if server.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=context),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.UnknownHandler(),
-    ):
-        opener.add_handler(handler)
-    return opener
-
-
-def _open(server: Server, url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-    common = {"Accept-Version": "~2", "User-Agent": USER_AGENT}
-    request = urllib.request.Request(url, headers=common | headers)
-    try:
-        answer = _opener(server).open(request, timeout=SILENCE)
-    except urllib.error.HTTPError as exc:
-        exc.close()  # it is an open answer, too
-        raise
-    assert isinstance(answer, http.client.HTTPResponse)  # no other handler is there
-    return answer
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, for a person."""
-    if isinstance(error, urllib.error.HTTPError):
-        return f"HTTP status {error.code}"
-    reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    if isinstance(reason, TimeoutError):
-        return f"no answer within {SILENCE:.0f} seconds"
-    return str(reason) or type(reason).__name__
-
-
-# What may come out of urllib and http.client when a server misbehaves.
-TROUBLE = (OSError, http.client.HTTPException, ValueError)
-
-
-def _get_json(server: Server, path: str, query: dict[str, str] | None = None) -> Json:
-    """Raises urllib's HTTPError, or one of TROUBLE."""
-    deadline = time.monotonic() + ANSWER_TIME
-    with _open(server, endpoint(server, path, query), {"Accept": "application/json"}) as answer:
-        body = bytearray()
-        while chunk := answer.read1(CHUNK):
-            body += chunk
-            if len(body) > ANSWER_SIZE or time.monotonic() > deadline:
-                raise ValueError("the answer is too long or takes too long")
-    value: Json = json.loads(body)
-    return value
-
-
-def ping(server: Server) -> None:
-    """Raises SourcePing unless an image server answers."""
-    text = f'unexpected ping error with "imgapi" image source "{server.url}": '
-    try:
-        answer = _get_json(server, "/ping")
-    except TROUBLE as exc:
-        raise SourcePing(text + _reason(exc), hint="add it all the same with -f") from exc
-    if not isinstance(answer, dict) or answer.get("imgapi") is not True:
-        raise SourcePing(text + "it does not speak IMGAPI", hint="add it all the same with -f")
-
-
-def list_images(server: Server) -> list[JsonObject]:
-    """The manifests of all active images, page after page. Raises DownloadError."""
-    found: dict[str, JsonObject] = {}
-    query = {"state": "active", "limit": str(PAGE)}
-    for _ in range(PAGES):
+    def ping(self) -> None:
         try:
-            page = _get_json(server, "/images", query)
-        except TROUBLE as exc:
-            raise DownloadError(f'cannot list images of "{server.url}": {_reason(exc)}') from exc
-        listed = [item for item in page if isinstance(item, dict)] if isinstance(page, list) else []
-        before = len(found)
-        found |= {str(item.get("uuid")): item for item in listed}
-        # A server that knows no marker sends its first page again.
-        if len(listed) < PAGE or len(found) == before:
-            break
-        query["marker"] = str(listed[-1].get("uuid"))
-    return list(found.values())
+            answer = self._get("/ping")
+            if not isinstance(answer, dict) or answer.get("imgapi") is not True:
+                raise ValueError("it does not speak IMGAPI")
+        except web.TROUBLE as exc:
+            text = ping_trouble("imgapi", self.server.url, web.reason(exc))
+            raise SourcePing(text, hint="add it all the same with -f") from exc
 
+    def list(self) -> list[JsonObject]:
+        """Page after page."""
+        found: dict[str, JsonObject] = {}
+        query = {"state": "active", "limit": str(PAGE)}
+        for _ in range(PAGES):
+            try:
+                page = self._get("/images", query)
+                if not isinstance(page, list):
+                    raise ValueError("it sends no list")
+            except web.TROUBLE as exc:
+                text = f'cannot list images of "{self.server.url}": {web.reason(exc)}'
+                raise DownloadError(text) from exc
+            listed = [item for item in page if isinstance(item, dict)]
+            before = len(found)
+            found |= {str(item.get("uuid")): item for item in listed}
+            # A server that knows no marker sends its first page again.
+            if len(listed) < PAGE or len(found) == before:
+                break
+            query["marker"] = str(listed[-1].get("uuid"))
+        return [*found.values()]
 
-def get_image(server: Server, uuid: str) -> JsonObject | None:
-    """One manifest, None if the server has none. Raises DownloadError."""
-    try:
-        answer = _get_json(server, f"/images/{uuid}")
-    except urllib.error.HTTPError as exc:
-        if exc.code == 404:
+    def get(self, name: str) -> JsonObject | None:
+        answer = self._ask(f"/images/{name}")
+        if answer is None:
             return None
-        raise DownloadError(f'cannot ask "{server.url}": {_reason(exc)}') from exc
-    except TROUBLE as exc:
-        raise DownloadError(f'cannot ask "{server.url}": {_reason(exc)}') from exc
-    if not isinstance(answer, dict) or answer.get("uuid") != uuid:
-        raise DownloadError(f'"{server.url}" answered with another image')
-    return answer
+        if not isinstance(answer, dict) or answer.get("uuid") != name:
+            raise DownloadError(f'"{self.server.url}" answered with another image')
+        return answer if answer.get("state") in (None, "active") else None
 
+    def channels(self) -> Json:
+        """`[{"name", "description"?, "default"?}]`; none if the server has no channels."""
+        return self._ask("/channels") or []
 
-def read_file(
-    server: Server, uuid: str, pause: Callable[[float], None] = time.sleep
-) -> Generator[bytes]:
-    """The bytes of an image's file. Raises DownloadError.
-
-    A connection that breaks is made anew, and the file read on from where it broke, as long as
-    the server says that it is the same file (its ETag).
-    """
-    done, etag, failures = 0, "", 0
-    while True:
+    def _ask(self, path: str) -> Json:
+        """None if the server has no such thing."""
         try:
-            with _open_file(server, uuid, done, etag) as answer:
-                etag = answer.headers.get("ETag", "")
-                for chunk in _not_too_slow(server, answer):
-                    done, failures = done + len(chunk), 0
-                    yield chunk
-                return
-        except urllib.error.HTTPError as exc:
-            raise DownloadError(f'"{server.url}" does not give the file: {_reason(exc)}') from exc
-        except TROUBLE as exc:
-            failures += 1
-            if failures > RETRIES or (done and not etag):
-                raise DownloadError(
-                    f'the download from "{server.url}" broke off after {done} bytes: {_reason(exc)}'
-                ) from exc
-            pause(min(0.25 * 2**failures, 5.0))
+            answer = self._get(path)
+            if answer is None:
+                raise ValueError("it answers null")
+        except web.TROUBLE as exc:
+            if web.status_of(exc) == 404:
+                return None
+            text = f'cannot ask "{self.server.url}": {web.reason(exc)}'
+            raise DownloadError(text) from exc
+        return answer
 
+    def read_file(self, uuid: str, start: int = 0) -> Generator[bytes]:
+        url = endpoint(self.server, f"/images/{uuid}/file", self._query)
 
-def _not_too_slow(server: Server, answer: http.client.HTTPResponse) -> Iterator[bytes]:
-    counted, deadline = 0, time.monotonic() + 60
-    while chunk := _read_some(answer):
-        counted += len(chunk)
-        if counted >= SLOWEST:
-            counted, deadline = 0, time.monotonic() + 60
-        elif time.monotonic() > deadline:
-            raise DownloadError(f'"{server.url}" sends less than {SLOWEST} bytes a minute')
-        yield chunk
+        def open_at(headers: Headers) -> web.Answer:
+            return web.send(self.server, url, VERSION | headers)
 
-
-def _read_some(answer: http.client.HTTPResponse) -> bytes:
-    """Some bytes; none at the end. http.client calls a short body an end: we do not."""
-    chunk = answer.read1(CHUNK)
-    if not chunk and answer.length:
-        raise http.client.IncompleteRead(b"", answer.length)
-    return chunk
-
-
-def _open_file(server: Server, uuid: str, start: int, etag: str) -> http.client.HTTPResponse:
-    headers = {"Range": f"bytes={start}-", "If-Match": etag} if start else {}
-    answer = _open(server, endpoint(server, f"/images/{uuid}/file"), headers)
-    if start and (answer.status != 206 or answer.headers.get("ETag", "") != etag):
-        answer.close()
-        raise DownloadError(f'"{server.url}" cannot go on with a broken download')
-    return answer
+        return web.download(self.server.url, open_at, start)

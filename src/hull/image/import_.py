@@ -6,10 +6,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from hull.errors import ActiveImageNotFound, HostError, ManifestValidation, NotFound
-from hull.image import imgapi, store
+from hull.image import store
 from hull.image.manifest import ImageManifest, check_uuid, parse_manifest
 from hull.image.receive import Progress, check_importable, receive
-from hull.image.sources import Source, named
+from hull.image.source import Source
+from hull.image.sources import Configured, named, open_source
 from hull.linux.lock import lock
 from hull.paths import Paths
 from hull.storage.pool import Pool
@@ -35,15 +36,14 @@ def import_image(
         if store.is_installed(paths, uuid, pool.name):
             image = store.get(paths, uuid, pool.name)
             return outcome(image.manifest, image.source, already=True)
-        found, manifest = find(named(paths, source), uuid)
+        where, found, manifest = find(named(paths, source), uuid)
         check_importable(manifest)
         total = manifest.file.size
         if not (total and manifest.file.sha1):
             raise ManifestValidation(f'image "{uuid}" has no file')
-        progress(_start(manifest, found.url))
-        chunks = imgapi.read_file(found.server, uuid)
-        receive(pool, paths, manifest, found.url, chunks, progress, total)
-    return outcome(manifest, found.url, already=False)
+        progress(_start(manifest, where.url))
+        receive(pool, paths, manifest, where.url, found.read_file(uuid), progress, total)
+    return outcome(manifest, where.url, already=False)
 
 
 def install_image(
@@ -68,20 +68,21 @@ def install_image(
     return outcome(parsed, "", already=False)
 
 
-def find(asked: list[Source], uuid: str) -> tuple[Source, ImageManifest]:
+def find(asked: list[Configured], uuid: str) -> tuple[Configured, Source, ImageManifest]:
     """The first source that has the active image. Raises ActiveImageNotFound.
 
     A source that fails is passed over; if none has the image, its failure is what is told.
     """
     failure: HostError | None = None
-    for source in asked:
+    for where in asked:
         try:
-            data = imgapi.get_image(source.server, uuid)
+            source = open_source(where)
+            data = source.get(uuid)
         except HostError as exc:
             failure = failure or exc
             continue
-        if data and data.get("state") in (None, "active"):
-            return source, parse_manifest(data)
+        if data:
+            return where, source, parse_manifest(data)
     if failure:
         raise failure
     raise ActiveImageNotFound(

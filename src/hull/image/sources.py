@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The image sources of this host: `imgadm.conf`, a list of IMGAPI servers asked in order."""
+"""The image sources of this host: `imgadm.conf`, a list of servers asked in order."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from hull.errors import InvalidPayload, Problem, Unsupported
-from hull.image import imgapi
+from hull.image.dsapi import Dsapi
+from hull.image.imgapi import Imgapi
+from hull.image.source import IMGAPI, TYPES, Source
+from hull.image.web import USER_AGENT, Server
 from hull.linux.files import read_json, write_json
 from hull.linux.lock import lock
 from hull.paths import Paths
@@ -13,40 +16,66 @@ from hull.wire import Json, JsonObject
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class Configured:
+    """One line of `imgadm sources`."""
+
     url: str
-    type: str = "imgapi"
+    type: str = IMGAPI
     insecure: bool = False  # certificates are not checked
+    agent: str = USER_AGENT
 
     def to_json(self) -> JsonObject:
         shown: JsonObject = {"url": self.url, "type": self.type}
         return shown | ({"insecure": True} if self.insecure else {})
 
     @property
-    def server(self) -> imgapi.Server:
-        return imgapi.Server(self.url, insecure=self.insecure)
+    def server(self) -> Server:
+        return Server(self.url, insecure=self.insecure, agent=self.agent)
 
 
-def sources(paths: Paths) -> list[Source]:
+def open_source(configured: Configured, channel: str = "") -> Source:
+    """The driver for one operation. Raises Unsupported; `channel` is IMGAPI's."""
+    server = configured.server
+    match configured.type:
+        case "imgapi":
+            return Imgapi(server, channel)
+        case "dsapi":
+            return Dsapi(server)
+        case _:
+            raise Unsupported(
+                f'image sources of type "{configured.type}" are not supported',
+                hint=f"use one of {', '.join(TYPES)}",
+            )
+
+
+def sources(paths: Paths) -> list[Configured]:
     """In the order in which they are asked; a fresh host has none."""
-    listed = _config(paths).get("sources")
+    config = _config(paths)
+    extra = config.get("userAgentExtra")
+    agent = f"{USER_AGENT} {extra}" if isinstance(extra, str) and extra else USER_AGENT
+    listed = config.get("sources")
     return [
-        Source(
-            url=str(item.get("url")),
-            type=str(item.get("type") or "imgapi"),
-            insecure=item.get("insecure") is True,
-        )
+        parse_source(item, agent)
         for item in (listed if isinstance(listed, list) else [])
         if isinstance(item, dict)
     ]
 
 
-def named(paths: Paths, url: str) -> list[Source]:
+def parse_source(item: JsonObject, agent: str = USER_AGENT) -> Configured:
+    return Configured(
+        url=str(item.get("url")),
+        type=str(item.get("type") or IMGAPI),
+        insecure=item.get("insecure") is True,
+        agent=agent,
+    )
+
+
+def named(paths: Paths, url: str) -> list[Configured]:
     """All sources, or the one with this URL, which need not be among them (`import -S`)."""
     if not url:
         return sources(paths)
     check_url(url)
-    return [source for source in sources(paths) if source.url == url] or [Source(url=url)]
+    return [source for source in sources(paths) if source.url == url] or [Configured(url=url)]
 
 
 def list_sources(paths: Paths) -> Json:
@@ -55,21 +84,19 @@ def list_sources(paths: Paths) -> Json:
 
 
 def add_source(
-    paths: Paths, url: str, kind: str = "imgapi", *, insecure: bool = False, force: bool = False
+    paths: Paths, url: str, kind: str = IMGAPI, *, insecure: bool = False, force: bool = False
 ) -> JsonObject:
     """Ask a source whether it is one (unless `force`) and add it: `{"url", "type", "added"}`.
 
-    Raises InvalidPayload, Unsupported (a kind other than imgapi), SourcePing.
+    Raises InvalidPayload, SourcePing.
     """
-    check_url(url)
-    if kind != "imgapi":
-        raise Unsupported(f'image sources of type "{kind}" are not supported', hint="use imgapi")
-    source = Source(url=url, type=kind, insecure=insecure)
+    source = Configured(url=url, type=kind, insecure=insecure)
+    check_source(source)
     answer: JsonObject = {"url": url, "type": kind}
     if any(known.url == url for known in sources(paths)):
         return answer | {"added": False}
     if not force:
-        imgapi.ping(source.server)
+        open_source(source).ping()
     with lock(paths.locks / "imgadm.conf", what="imgadm.conf"):
         known = sources(paths)
         if any(other.url == url for other in known):
@@ -84,9 +111,27 @@ def delete_source(paths: Paths, url: str) -> JsonObject:
         known = sources(paths)
         gone = [source for source in known if source.url == url]
         if not gone:
-            return {"url": url, "type": "imgapi", "deleted": False}
+            return {"url": url, "type": IMGAPI, "deleted": False}
         _write(paths, [source for source in known if source.url != url])
     return {"url": url, "type": gone[0].type, "deleted": True}
+
+
+def replace_sources(paths: Paths, wanted: list[JsonObject]) -> Json:
+    """`imgadm sources -e`: this list, in this order. Raises InvalidPayload."""
+    listed = [parse_source(item) for item in wanted]
+    for source in listed:
+        check_source(source)
+    with lock(paths.locks / "imgadm.conf", what="imgadm.conf"):
+        _write(paths, listed)
+    return list_sources(paths)
+
+
+def check_source(source: Configured) -> None:
+    """Raises InvalidPayload for an unknown type or a URL that cannot be one."""
+    if source.type not in TYPES:
+        problem = f'"{source.type}" is not one of {", ".join(TYPES)}'
+        raise InvalidPayload([Problem("type", problem)])
+    check_url(source.url)
 
 
 def check_url(url: str) -> None:
@@ -104,7 +149,7 @@ def _config(paths: Paths) -> JsonObject:
     return data if isinstance(data, dict) else {}
 
 
-def _write(paths: Paths, listed: list[Source]) -> None:
+def _write(paths: Paths, listed: list[Configured]) -> None:
     paths.imgadm.mkdir(parents=True, exist_ok=True)
     config = _config(paths) | {"sources": [source.to_json() for source in listed]}
     write_json(paths.imgadm / "imgadm.conf", config)

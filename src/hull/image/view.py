@@ -4,11 +4,11 @@
 import logging
 
 from hull.errors import HostError, ManifestValidation
-from hull.image import imgapi, store
+from hull.image import store
 from hull.image.delete import clones
 from hull.image.import_ import find
 from hull.image.manifest import check_uuid, parse_manifest
-from hull.image.sources import named, sources
+from hull.image.sources import named, open_source, sources
 from hull.paths import Paths
 from hull.storage.pool import Pool
 from hull.wire import Json, JsonObject
@@ -48,7 +48,7 @@ def available_images(paths: Paths) -> list[JsonObject]:
     failure: HostError | None = None
     for source in (asked := sources(paths)):
         try:
-            listed = imgapi.list_images(source.server)
+            listed = open_source(source).list()
         except HostError as exc:
             log.warning("%s", exc)
             failure = failure or exc
@@ -80,5 +80,5 @@ def _age(entry: JsonObject) -> tuple[str, str]:
 def available_image(paths: Paths, uuid: str) -> JsonObject:
     """`{"manifest", "source"}` from the first source that has it. Raises ActiveImageNotFound."""
     check_uuid(uuid)
-    source, manifest = find(named(paths, ""), uuid)
+    source, _, manifest = find(named(paths, ""), uuid)
     return {"manifest": manifest.data, "source": source.url}

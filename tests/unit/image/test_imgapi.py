@@ -4,8 +4,8 @@
 import pytest
 
 from hull.errors import InvalidPayload
-from hull.image.imgapi import Server, endpoint
 from hull.image.sources import check_url
+from hull.image.web import Server, endpoint
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 """The manifest's rules, one by one and all at once."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hull.errors import InvalidPayload, ManifestValidation
@@ -122,6 +122,8 @@ json_values = st.recursive(
 )
 
 
+# A shared machine may be slow at making examples; that is no fault of ours.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([*GOOD, "x"]), json_values))
 def test_whatever_a_server_sends_is_accepted_or_refused(data: JsonObject) -> None:
     try:

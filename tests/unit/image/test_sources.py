@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hull.errors import ImageNotInstalled, Unsupported
+from hull.errors import ImageNotInstalled, InvalidPayload
 from hull.image import sources, store
 from hull.image.manifest import parse_manifest
 from hull.paths import Paths
+from hull.wire import JsonObject
 from tests.unit.image.test_catalog import manifest
 
 URL = "http://127.0.0.1:9/"
@@ -45,8 +46,15 @@ def test_other_settings_are_kept(tmp_path: Path) -> None:
 
 
 def test_other_kinds_of_source(tmp_path: Path) -> None:
-    with pytest.raises(Unsupported):
-        sources.add_source(Paths(tmp_path), "https://docker.io", "docker", force=True)
+    paths = Paths(tmp_path)
+    with pytest.raises(InvalidPayload):
+        sources.add_source(paths, "https://example.com", "rsync", force=True)
+    for kind in ("dsapi", "docker", "simplestreams"):
+        sources.add_source(paths, f"https://{kind}.example.com", kind, force=True)
+    listed: list[JsonObject] = [
+        {"url": f"https://{k}.example.com", "type": k} for k in ("docker", "dsapi")
+    ]
+    assert sources.replace_sources(paths, listed) == listed
 
 
 def test_records_of_installed_images(tmp_path: Path) -> None:
