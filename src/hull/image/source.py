@@ -5,9 +5,10 @@ A Source object is made for one operation and then forgotten, so it may remember
 resolved. What a server gives is not trusted: whoever asks checks manifests, and a file's size and
 hashes. Contract of every method: nothing on this host has changed when it returns or raises.
 
-The file of an image without `origin` is a tar archive of a whole root; that of an image with
-`origin` is a layer, a tar archive to be laid over the origin's root, whiteouts included
-(docs/image-format.md). `import_` fetches origins by `get(origin)` of the same Source first.
+The file of an image without `origin` is a tar archive of a whole root. That of an image with
+`origin` is a layer in OCI's words, a tar archive with whiteouts (`.wh.NAME`, `.wh..wh..opq`).
+Drivers hand out bytes and nothing else: `import_` fetches the origins, by `get(origin)` of the same
+Source, and `receive` lays a layer over a clone of its origin (extract.py).
 """
 
 from collections.abc import Generator
