@@ -6,7 +6,7 @@ On every command's start path, so it imports as little as can be (docs/style.md,
 
 import json
 from _socket import AF_UNIX, SOCK_STREAM, socket
-from collections.abc import Iterator  # json has loaded it already
+from collections.abc import Iterable, Iterator  # json has loaded it already
 
 from hull import errors
 
@@ -100,11 +100,22 @@ def error_to_json(error: errors.Error) -> JsonObject:
         "code": error.code,
         "message": error.message,
         "hint": error.hint,
-        "problems": [
-            {"path": problem.path, "message": problem.message, "hint": problem.hint}
-            for problem in error.problems
-        ],
+        "problems": problems_to_json(error.problems),
     }
+
+
+def problems_to_json(problems: Iterable[errors.Problem]) -> list[Json]:
+    """What is wrong with a payload, or was ignored of it, as it crosses the wire."""
+    return [{"path": each.path, "message": each.message, "hint": each.hint} for each in problems]
+
+
+def problems_from_json(data: Json) -> list[errors.Problem]:
+    """The same on the caller's side."""
+    return [
+        errors.Problem(str(each.get("path")), str(each.get("message")), str(each.get("hint") or ""))
+        for each in (data if isinstance(data, list) else [])
+        if isinstance(each, dict)
+    ]
 
 
 # Their constructors want more than a message; what matters has crossed as text.
@@ -115,13 +126,7 @@ def error_from_json(data: JsonObject) -> errors.Error:
     """The same error on the caller's side; a code we do not know becomes a HostError."""
     problems = data.get("problems")
     if data.get("code") == "InvalidPayload" and isinstance(problems, list):
-        return errors.InvalidPayload(
-            [
-                errors.Problem(str(p.get("path")), str(p.get("message")), str(p.get("hint") or ""))
-                for p in problems
-                if isinstance(p, dict)
-            ]
-        )
+        return errors.InvalidPayload(problems_from_json(problems))
     known: object = getattr(errors, str(data.get("code")), None)
     kind: type[errors.Error] = errors.HostError
     if isinstance(known, type) and issubclass(known, errors.Error) and known not in NOT_REBUILT:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Brands joyent and joyent-minimal: a native zone, booted by its image's own /sbin/init."""
+"""Brands joyent, joyent-minimal and builder: a native zone, booted by its image's own /sbin/init."""
 
 import signal
 
@@ -11,7 +11,7 @@ INIT = "/sbin/init"
 
 
 class Joyent:
-    """A native zone; the two brands differ in what their images hold."""
+    """A native zone; the brands differ in what their images hold."""
 
     systemd = False
     stop_signal = signal.SIGTERM.value

@@ -8,5 +8,6 @@ from hull.brand.lx import Lx
 BRANDS: dict[str, Brand] = {
     "joyent": Joyent("joyent"),
     "joyent-minimal": Joyent("joyent-minimal"),
+    "builder": Joyent("builder"),
     "lx": Lx(),
 }

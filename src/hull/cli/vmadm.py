@@ -5,7 +5,7 @@ import sys
 
 from hull.cli.command import Args, Command, Verb, print_json, query, read_payload, say
 from hull.errors import HostError, NotFound, Usage
-from hull.wire import Json, JsonObject
+from hull.wire import Json, JsonObject, problems_from_json
 
 DEFAULT_COLUMNS = "uuid,type,ram,state,alias"
 DEFAULT_SORT = "ram,uuid"
@@ -15,8 +15,16 @@ def create(args: Args) -> int:
     args.end()
     payload = read_payload(args, "create")
     done = args.call("POST", "/vms", payload, progress=lambda report: None)
+    _warn("create", done)
     say(f"Successfully created VM {_field(done, 'uuid')}")
     return 0
+
+
+def _warn(verb: str, done: Json) -> None:
+    """Name what of a payload was ignored."""
+    assert isinstance(done, dict)
+    for problem in problems_from_json(done["warnings"]):
+        say(f"vmadm {verb}: warning: {problem}")
 
 
 def get(args: Args) -> int:
@@ -160,7 +168,7 @@ def update(args: Args) -> int:
         payload[name] = value
     if not args.words:
         payload = read_payload(args, "update")
-    args.call("POST", f"/vms/{uuid}?action=update", payload)
+    _warn("update", args.call("POST", f"/vms/{uuid}?action=update", payload))
     say(f"Successfully updated VM {uuid}")
     return 0
 
@@ -178,6 +186,14 @@ def validate(args: Args) -> int:
     payload = read_payload(args, "validate")
     body: JsonObject = {"action": action, "brand": brand, "payload": payload}
     done = args.call("POST", "/vms?action=validate", body)
+    assert isinstance(done, dict)
+    if not done["valid"]:
+        import json
+
+        # SmartOS's object where SmartOS has it, and what is readable beside it.
+        sys.stdout.writelines(f"{problem}\n" for problem in problems_from_json(done["problems"]))
+        say(json.dumps(done["report"], indent=2))
+        return 1
     say(f"VALID '{action}' payload for {_field(done, 'brand')} brand VMs.")
     return 0
 

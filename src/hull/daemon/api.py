@@ -8,12 +8,12 @@ from hull.daemon.api_images import image_routes
 from hull.daemon.api_zones import zone_routes
 from hull.daemon.events import Bus, Subscription, ready_event
 from hull.daemon.route import Request, Route
-from hull.errors import InvalidPayload, Usage
+from hull.errors import Usage
 from hull.host.host import Host
-from hull.model.payload import validate
+from hull.model.payload import brand_of, validate
 from hull.model.schema import vm_schema
 from hull.vm import create, delete, login, lookup, snapshot, start, stop, update
-from hull.wire import Json, JsonObject
+from hull.wire import Json, JsonObject, problems_to_json
 
 OBJECT: JsonObject = {"type": "object"}
 OBJECTS: JsonObject = {"type": "array", "items": OBJECT}
@@ -38,6 +38,9 @@ def _payload(action: str) -> JsonObject:
 TEXT: JsonObject = {"type": "string"}
 YES_NO: JsonObject = {"type": "boolean"}
 UUID_RESULT = _object(uuid=TEXT)
+PROBLEMS = OBJECTS | {"items": openapi.PROBLEM_SCHEMA}
+# `warnings`: what of the payload was ignored.
+CHANGED_RESULT = _object(uuid=TEXT, warnings=PROBLEMS)
 STATE_RESULT = _object(uuid=TEXT, already=YES_NO, state=TEXT)
 FORCE: JsonObject = {
     "type": "object",
@@ -130,7 +133,7 @@ def _vms(host: Host) -> list[Route]:
             handler=lambda request: create.create(request.body, host, request.progress),
             doc="Make the VM that the payload describes, and boot it.",
             body=lambda: _payload("create"),
-            result=UUID_RESULT,
+            result=CHANGED_RESULT,
             long=True,
             mutates=True,
         ),
@@ -141,7 +144,7 @@ def _vms(host: Host) -> list[Route]:
             handler=_validate,
             doc="Say what is wrong with a payload.",
             body=_object(action=TEXT, brand=TEXT, payload=OBJECT),
-            result=_object(brand=TEXT),
+            result=_object(brand=TEXT, valid=YES_NO, problems=PROBLEMS, report=OBJECT),
         ),
     ]
 
@@ -150,11 +153,14 @@ def _validate(request: Request) -> Json:
     payload = request.body["payload"]
     if not isinstance(payload, dict):
         raise Usage("payload is not an object")
-    brand = str(request.body["brand"]) or str(payload.get("brand") or "joyent")
-    problems = validate(str(request.body["action"]), brand, payload)
-    if problems:
-        raise InvalidPayload(problems)
-    return {"brand": brand}
+    brand = str(request.body["brand"]) or brand_of(payload)
+    verdict = validate(str(request.body["action"]), brand, payload)
+    return {
+        "brand": brand,
+        "valid": verdict.is_valid,
+        "problems": problems_to_json(verdict.problems),
+        "report": verdict.report,
+    }
 
 
 VM_PATH = "/vms/{uuid}"
@@ -240,7 +246,7 @@ def _changing_and_entering(host: Host) -> list[Route]:
             handler=lambda request: update.update(request.params["uuid"], request.body, host),
             doc="Change a VM; what can be live is live at once.",
             body=lambda: _payload("update"),
-            result=UUID_RESULT,
+            result=CHANGED_RESULT,
             long=True,
             mutates=True,
         ),

@@ -8,6 +8,16 @@ from hull.daemon.http import JSON, NDJSON
 from hull.daemon.route import Route, Schema
 from hull.wire import Json, JsonObject
 
+PROBLEM_SCHEMA: JsonObject = {
+    "type": "object",
+    "required": ["path", "message", "hint"],
+    "properties": {
+        "path": {"type": "string", "examples": ["nics[0].nic_tag"]},
+        "message": {"type": "string"},
+        "hint": {"type": "string"},
+    },
+}
+
 ERROR_SCHEMA: JsonObject = {
     "type": "object",
     "description": "What went wrong. `code` is a class of hull.errors, or InternalError.",
@@ -19,15 +29,7 @@ ERROR_SCHEMA: JsonObject = {
         "problems": {
             "type": "array",
             "description": "All that is wrong with a payload (code InvalidPayload).",
-            "items": {
-                "type": "object",
-                "required": ["path", "message", "hint"],
-                "properties": {
-                    "path": {"type": "string", "examples": ["nics[0].nic_tag"]},
-                    "message": {"type": "string"},
-                    "hint": {"type": "string"},
-                },
-            },
+            "items": PROBLEM_SCHEMA,
         },
     },
 }

@@ -5,7 +5,7 @@ follow from other properties (facts/vmadm.md §6.3)."""
 from collections.abc import Mapping
 
 from hull.errors import Problem
-from hull.model.decode import Values
+from hull.model.decode import Context, Values
 from hull.model.prop import OS, Prop, rows
 from hull.model.vm import VM
 
@@ -16,13 +16,13 @@ DEFAULT_RECSIZE = 131072
 LEAST = {"max_physical_memory": (16, " MiB"), "max_lwps": (16, "")}
 
 
-def fold(values: Values, letter: str, problems: list[Problem]) -> Values:
+def fold(values: Values, ctx: Context) -> Values:
     """The values without deprecated other names, and without what means the default."""
     folded = dict(values)
     for name, row in rows(VM).items():
         if row.alias_of and name in folded:
-            _fold_alias(folded, name, row, problems)
-    if letter in OS and (ram := folded.pop("ram", None)) is not None:
+            _fold_alias(folded, name, row, ctx.problems)
+    if ctx.brand in OS and (ram := folded.pop("ram", None)) is not None:
         folded.setdefault("max_physical_memory", ram)
     if folded.get("zfs_root_recsize") == 0:
         folded["zfs_root_recsize"] = DEFAULT_RECSIZE
@@ -33,7 +33,7 @@ def fold(values: Values, letter: str, problems: list[Problem]) -> Values:
     for name, (least, unit) in LEAST.items():
         if folded.get(name, least) < least:
             message = f"{folded[name]}{unit} is too little for a zone to boot"
-            problems.append(Problem(name, message, f"use {least}{unit} or more"))
+            ctx.say(name, message, f"use {least}{unit} or more")
     return folded
 
 

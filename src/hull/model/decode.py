@@ -6,13 +6,13 @@ only the properties that were set, `build` makes the object of it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from hull.errors import Problem
 from hull.model.convert import CONVERT, BadValue, Unset, describe, is_writable
-from hull.model.prop import ACTIONS, BRANDS, SUPPORTED, Flat, Kind, Prop, rows
+from hull.model.prop import ACTIONS, BRANDS, Flat, Kind, Prop, rows
 from hull.wire import Json
 
 Values = dict[str, Any]
@@ -27,34 +27,25 @@ class Context:
     actions: str  # letters, any of which will do
     update: bool = False  # null and "" set the default, rather than nothing
     trusted: bool = False  # our own record: no rule about who may set what
-    refuse_later: bool = True  # name what Hull does not act on yet
     problems: list[Problem] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)  # paths, of problems too
+    dropped: list[Problem] = field(default_factory=list)  # ignored, but not in silence
 
     def say(self, path: str, message: str, hint: str = "") -> None:
         self.problems.append(Problem(path, message, hint))
 
-    def of_elements(self, name: str, row: Prop) -> "Context":
-        """For the elements of object-array `name`; one that is refused is refused as a whole."""
+    def drop(self, path: str, message: str, hint: str = "") -> None:
+        self.dropped.append(Problem(path, message, hint))
+
+    def of_elements(self, name: str) -> "Context":
+        """For the elements of object-array `name`; they share the lists."""
         actions = {"r": "ar"}.get(self.actions, "u" if name.startswith("update_") else "a")
-        return Context(
-            brand=self.brand,
-            actions=actions,
-            update=actions == "u",
-            trusted=self.trusted,
-            refuse_later=self.refuse_later and row.acted,
-            problems=self.problems,
-        )
+        return replace(self, actions=actions, update=actions == "u")
 
 
 def context(brand: str, action: str) -> Context:
     """For a payload of `action` (create, receive, update) and a known brand."""
-    letter = BRANDS[brand]
-    return Context(
-        brand=letter,
-        actions=ACTIONS[action],
-        update=action == "update",
-        refuse_later=letter in SUPPORTED,
-    )
+    return Context(brand=BRANDS[brand], actions=ACTIONS[action], update=action == "update")
 
 
 def build(cls: type[T], values: Values) -> T:
@@ -77,7 +68,8 @@ def decode_values(payload: Json, table: Mapping[str, Prop], ctx: Context, path: 
         where = f"{path}.{name}" if path else name
         row = table.get(name)
         if row is None or not (ctx.trusted or row.allows(ctx.brand, ctx.actions)):
-            ctx.say(where, *_refuse_name(name, table, ctx))
+            tell = ctx.say if ctx.trusted else ctx.drop
+            tell(where, *_refuse_name(name, table, ctx))
             continue
         try:
             value = _convert(raw, row, ctx, where)
@@ -87,10 +79,8 @@ def decode_values(payload: Json, table: Mapping[str, Prop], ctx: Context, path: 
         if isinstance(value, Unset):
             if ctx.update:
                 values[name] = row.initial
-        elif row.acted or not ctx.refuse_later or value == row.initial:
-            values[name] = value
         else:
-            ctx.say(where, "not supported yet", "remove it")
+            values[name] = value
     if not ctx.trusted:
         _check_required(payload, table, ctx, path)
     return values
@@ -102,7 +92,9 @@ def _check_required(
     said = {table[name].alias_of or name for name, raw in payload.items() if raw and name in table}
     for name, row in table.items():
         if name not in said and row.requires(ctx.brand, ctx.actions):
-            ctx.say(f"{path}.{name}" if path else name, "required", row.doc.rstrip("."))
+            where = f"{path}.{name}" if path else name
+            ctx.missing.append(where)
+            ctx.say(where, "required", row.doc.rstrip("."))
 
 
 def _refuse_name(name: str, table: Mapping[str, Prop], ctx: Context) -> tuple[str, str]:
@@ -154,7 +146,7 @@ def _object_array(raw: Json, row: Prop, ctx: Context, path: str) -> tuple[Values
         raise BadValue(f"must be an array of objects, not {describe(raw)}", 'write [{"…": "…"}]')
     if row.item is None:
         raise TypeError(f"the row of {path} lacks its item")
-    inner = ctx.of_elements(path, row)
+    inner = ctx.of_elements(path)
     return tuple(
         decode_values(each, rows(row.item), inner, f"{path}[{index}]")
         for index, each in enumerate(raw)

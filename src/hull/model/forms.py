@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hull.model import address
 from hull.model.disk import Disk, Filesystem, PciDevice
 from hull.model.nic import Nic
-from hull.model.prop import HVM, Flat, Kind, Shown, later, prop
+from hull.model.prop import HVM, Flat, Kind, Shown, prop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,54 +27,54 @@ class Update:
         check=address.check_mac,
         shown=Shown.NEVER,
     )
-    add_disks: tuple[Disk, ...] = later(
+    add_disks: tuple[Disk, ...] = prop(
         Kind.OBJECT_ARRAY,
         f"{HVM}:u",
         "Disks to add; the VM must be stopped.",
         item=Disk,
         shown=Shown.NEVER,
     )
-    update_disks: tuple[Disk, ...] = later(
+    update_disks: tuple[Disk, ...] = prop(
         Kind.OBJECT_ARRAY,
         f"{HVM}:u",
         "Disks to change, found by path.",
         item=Disk,
         shown=Shown.NEVER,
     )
-    remove_disks: tuple[str, ...] = later(
+    remove_disks: tuple[str, ...] = prop(
         Kind.LIST,
         f"{HVM}:u",
         "Paths of disks to remove, with all that is on them.",
         shown=Shown.NEVER,
     )
-    add_filesystems: tuple[Filesystem, ...] = later(
+    add_filesystems: tuple[Filesystem, ...] = prop(
         Kind.OBJECT_ARRAY,
         "JMBLK:u",
         "File systems to add, from the next boot on.",
         item=Filesystem,
         shown=Shown.NEVER,
     )
-    update_filesystems: tuple[Filesystem, ...] = later(
+    update_filesystems: tuple[Filesystem, ...] = prop(
         Kind.OBJECT_ARRAY,
         "JMBLK:u",
         "File systems to change, found by target.",
         item=Filesystem,
         shown=Shown.NEVER,
     )
-    remove_filesystems: tuple[str, ...] = later(
+    remove_filesystems: tuple[str, ...] = prop(
         Kind.LIST, "*:u", "Targets of file systems to remove.", shown=Shown.NEVER
     )
-    add_pci_devices: tuple[PciDevice, ...] = later(
+    add_pci_devices: tuple[PciDevice, ...] = prop(
         Kind.OBJECT_ARRAY, "H:cru", "Devices to add.", item=PciDevice, shown=Shown.NEVER
     )
-    update_pci_devices: tuple[PciDevice, ...] = later(
+    update_pci_devices: tuple[PciDevice, ...] = prop(
         Kind.OBJECT_ARRAY,
         "H:u",
         "Devices to change, found by path.",
         item=PciDevice,
         shown=Shown.NEVER,
     )
-    remove_pci_devices: tuple[str, ...] = later(
+    remove_pci_devices: tuple[str, ...] = prop(
         Kind.LIST, "H:u", "Paths of devices to remove.", shown=Shown.NEVER
     )
     set_tags: Mapping[str, Flat] = prop(
@@ -95,9 +95,9 @@ class Update:
     remove_internal_metadata: tuple[str, ...] = prop(
         Kind.LIST, "*:u", "Keys to remove.", shown=Shown.NEVER, live=True
     )
-    set_routes: Mapping[str, Flat] = later(
+    set_routes: Mapping[str, Flat] = prop(
         Kind.FLAT_OBJECT, "*:u", "Routes to set: destination to gateway.", shown=Shown.NEVER
     )
-    remove_routes: tuple[str, ...] = later(
+    remove_routes: tuple[str, ...] = prop(
         Kind.LIST, "*:u", "Destinations of routes to remove.", shown=Shown.NEVER
     )

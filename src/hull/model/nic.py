@@ -8,7 +8,7 @@ are read from payloads and printed in views (model/view.py), but empty in betwee
 from dataclasses import dataclass
 
 from hull.model import address
-from hull.model.prop import Kind, Shown, later, prop
+from hull.model.prop import Kind, Shown, prop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class Nic:
         check=address.check_ipv4,
         shown=Shown.NEVER,
     )
-    vlan_id: int = later(
+    vlan_id: int = prop(
         Kind.INTEGER,
         "*:au",
         "VLAN to tag the nic's traffic with; 0: none.",
@@ -146,42 +146,42 @@ class Nic:
         default=False,
         shown=Shown.SET,
     )
-    allow_unfiltered_promisc: bool = later(
+    allow_unfiltered_promisc: bool = prop(
         Kind.BOOLEAN,
         "KH:au",
         "Let the guest's other MAC addresses receive packets.",
         default=False,
         shown=Shown.SET,
     )
-    allowed_dhcp_cids: tuple[str, ...] = later(
+    allowed_dhcp_cids: tuple[str, ...] = prop(
         Kind.LIST,
         "JMBLK:au",
         "DHCP client identifiers the nic may use: 0x and an even number of hex digits. At most 20.",
         pattern=r"0x([0-9a-fA-F]{2})+",
         shown=Shown.SET,
     )
-    blocked_outgoing_ports: tuple[str, ...] = later(
+    blocked_outgoing_ports: tuple[str, ...] = prop(
         Kind.LIST,
         "*:au",
         "TCP and UDP ports the nic cannot send to.",
         pattern=r"[0-9]{1,5}",
         shown=Shown.SET,
     )
-    model: str = later(
+    model: str = prop(
         Kind.STRING,
         "KH:au",
         "The device that the guest sees: virtio, e1000, rtl8139.",
         default_doc="nic_driver",
         shown=Shown.SET,
     )
-    vrrp_primary_ip: str = later(
+    vrrp_primary_ip: str = prop(
         Kind.STRING,
         "*:au",
         "Address of the VM's nic that VRRP messages are sent from.",
         check=address.check_ip,
         shown=Shown.SET,
     )
-    vrrp_vrid: int | None = later(
+    vrrp_vrid: int | None = prop(
         Kind.INTEGER,
         "*:au",
         "VRRP virtual router; sets the MAC address to 00:00:5e:00:01:VRID.",

@@ -2,8 +2,11 @@
 """Payloads: what `vmadm create`, `update` and `validate` are given, decoded and checked as far as
 that needs no host. Problems are collected; nothing is raised before all of them are known."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from typing import NamedTuple
 
 from hull.errors import InvalidPayload, Problem
 from hull.model.canonical import fold, memory_at_create
@@ -14,55 +17,87 @@ from hull.model.prop import BRANDS, SUPPORTED
 from hull.model.table import payload_rows
 from hull.model.update import apply_update
 from hull.model.vm import VM
-from hull.wire import Json
+from hull.wire import Json, JsonObject
 
 
-def decode_create(payload: Json) -> VM:
+class Decoded(NamedTuple):
+    """What came of a payload; `warnings` name what of it was dropped."""
+
+    vm: VM
+    warnings: list[Problem]
+
+
+class Verdict(NamedTuple):
+    """What `vmadm validate` finds: readable, and sorted as SmartOS does (facts/vmadm.md §6.1)."""
+
+    problems: list[Problem]
+    report: JsonObject
+
+    @property
+    def is_valid(self) -> bool:
+        return not any(self.report.values())
+
+
+def decode_create(payload: Json, *, action: str = "create") -> Decoded:
     """The VM that a payload of `vmadm create` asks for, with all defaults that it decides.
 
-    uuid, create_timestamp and the nics' mac are left "" where the payload has none. Raises
-    InvalidPayload with every problem.
+    uuid, create_timestamp and the nics' mac are left "" where the payload has none. Properties that
+    are unknown or not for the brand are dropped with a warning. `action` may also be receive.
+    Raises InvalidPayload with every problem, and then with what would have been dropped, too.
     """
-    ctx, values = _decode(payload, brand_of(payload), "create")
-    values = memory_at_create(fold(values, ctx.brand, ctx.problems))
-    _check_zonename(values, ctx)
-    placed = merge_nics("nics", values.pop("nics", ()), ctx.problems)
-    ctx.problems.extend(check_nics(placed))
-    if ctx.problems:
-        raise InvalidPayload(ctx.problems)
-    vm = build(VM, values)
-    return replace(vm, nics=finish_nics([nic for _, nic in placed], vm.brand))
+    ctx = _context(brand_of(payload), action)
+    vm = _new_vm(_decode(payload, ctx), ctx)
+    _raise_problems(ctx)
+    return Decoded(vm, ctx.dropped)
 
 
-def decode_update(payload: Json, vm: VM) -> VM:
+def decode_update(payload: Json, vm: VM) -> Decoded:
     """The VM as it is to be after an update; new nics without a mac have "".
 
-    Raises InvalidPayload with every problem.
+    Raises InvalidPayload as decode_create does.
     """
-    ctx, values = _decode(payload, vm.brand, "update")
-    updated = apply_update(fold(values, ctx.brand, ctx.problems), vm, ctx.problems)
-    if ctx.problems:
-        raise InvalidPayload(ctx.problems)
-    return updated
+    ctx = _context(vm.brand, "update")
+    values = _decode(payload, ctx)
+    updated = apply_update(fold(values, ctx), vm, ctx.problems)
+    _raise_problems(ctx)
+    return Decoded(updated, ctx.dropped)
 
 
-def validate(action: str, brand: str, payload: Json) -> list[Problem]:
-    """What is wrong with a payload; brand "" takes the payload's."""
-    if action not in ("create", "update"):
-        return [Problem("", f"unknown action {describe(action)}", "use create or update")]
+def validate(action: str, brand: str, payload: Json) -> Verdict:
+    """What is wrong with a payload of `action` (create, update); brand "" takes the payload's."""
+    brand = brand or brand_of(payload)
     try:
-        if action == "create":
-            if brand and isinstance(payload, dict):
-                payload = payload | {"brand": brand}
-            decode_create(payload)
-            return []
-        ctx, values = _decode(payload, brand, action)
+        ctx = _context(brand, action)
     except InvalidPayload as exc:
-        return list(exc.problems)
-    fold(values, ctx.brand, ctx.problems)
-    added = merge_nics("add_nics", values.get("add_nics", ()), ctx.problems)
-    ctx.problems.extend(check_nics(added))
-    return ctx.problems
+        return Verdict(list(exc.problems), {"bad_brand": brand})
+    values = _decode(payload, ctx)
+    if action == "create":
+        _new_vm(values, ctx)
+    else:
+        values = fold(values, ctx)
+        ctx.problems.extend(
+            check_nics(merge_nics("add_nics", values.get("add_nics", ()), ctx.problems))
+        )
+    missing = set(ctx.missing)
+    bad = [each.path for each in ctx.problems if each.path not in missing]
+    dropped = [each.path for each in ctx.dropped]
+    report: JsonObject = {
+        "bad_values": _names(bad),
+        "bad_properties": _names(dropped),
+        "missing_properties": [path.replace("[", ".").replace("]", "") for path in ctx.missing],
+    }
+    return Verdict([*ctx.problems, *ctx.dropped], report)
+
+
+def _names(paths: Sequence[str]) -> list[Json]:
+    """Paths as SmartOS names properties: `add_nics[0].mtu` is `nics.*.mtu`, `tags.a` is `tags`."""
+    elements = re.compile(r"(?:(?:add|update)_)?(\w+)\[\d+\]\.(\w+)")
+    found = (elements.match(path) for path in paths)
+    names = (
+        f"{match[1]}.*.{match[2]}" if match else re.split(r"[.[]", path)[0]
+        for match, path in zip(found, paths, strict=True)
+    )
+    return list(dict.fromkeys(names))
 
 
 def brand_of(payload: Json) -> str:
@@ -73,16 +108,37 @@ def brand_of(payload: Json) -> str:
     return brand if isinstance(brand, str) else describe(brand)
 
 
-def _decode(payload: Json, brand: str, action: str) -> tuple[Context, Values]:
+def _context(brand: str, action: str) -> Context:
+    """Raises InvalidPayload for a brand that there is not."""
     if brand not in BRANDS:
         near = get_close_matches(brand, BRANDS, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"use one of: {', '.join(BRANDS)}"
         raise InvalidPayload([Problem("brand", f"unknown brand {describe(brand)}", hint)])
-    ctx = context(brand, action)
+    return context(brand, action)
+
+
+def _decode(payload: Json, ctx: Context) -> Values:
+    """What the payload sets; problems, and what is dropped, go to the context."""
     if ctx.brand not in SUPPORTED:
-        usable = [each for each, letter in BRANDS.items() if letter in SUPPORTED]
-        ctx.say("brand", f"{brand} is not supported yet", f"use one of: {', '.join(usable)}")
-    return ctx, decode_values(payload, payload_rows(), ctx)
+        brand = next(each for each, letter in BRANDS.items() if letter == ctx.brand)
+        usable = ", ".join(each for each, letter in BRANDS.items() if letter in SUPPORTED)
+        ctx.say("brand", f"needs the {brand} brand, which Hull cannot run yet", f"it runs {usable}")
+    return decode_values(payload, payload_rows(), ctx)
+
+
+def _new_vm(values: Values, ctx: Context) -> VM:
+    """The VM of a create payload's values; worth something only if there are no problems."""
+    values = memory_at_create(fold(values, ctx))
+    _check_zonename(values, ctx)
+    placed = merge_nics("nics", values.pop("nics", ()), ctx.problems)
+    ctx.problems.extend(check_nics(placed))
+    vm = build(VM, values)
+    return replace(vm, nics=finish_nics([nic for _, nic in placed], vm.brand))
+
+
+def _raise_problems(ctx: Context) -> None:
+    if ctx.problems:
+        raise InvalidPayload([*ctx.problems, *ctx.dropped])
 
 
 def _check_zonename(values: Values, ctx: Context) -> None:

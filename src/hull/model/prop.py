@@ -23,7 +23,7 @@ BRANDS = {
 OS = "JMBL"
 HVM = "KH"
 # The brands that Hull can run today; the others are decoded, then refused by name.
-SUPPORTED = "JML"
+SUPPORTED = OS
 
 ACTIONS = {"create": "c", "receive": "r", "update": "u"}
 
@@ -74,7 +74,6 @@ class Prop:
     shown: Shown = Shown.ALWAYS
     joined: bool = False  # a list that is printed as one comma-separated string
     live: bool = False  # a change takes effect on a running VM at once
-    acted: bool = True  # False: decoded, but refused until Hull acts on it
     alias_of: str = ""  # the property whose deprecated other name this is
     item: type | None = None  # the class of an object-array's elements
 
@@ -99,6 +98,11 @@ class Prop:
 
     def requires(self, brand: str, actions: str) -> bool:
         return _includes(self.required, brand, actions)
+
+    @property
+    def acted(self) -> bool:
+        """Whether a brand that Hull runs has it."""
+        return any(self.belongs(letter) for letter in SUPPORTED)
 
     def belongs(self, brand: str) -> bool:
         """Whether VMs of this brand have the property at all."""
@@ -127,11 +131,6 @@ def prop(kind: Kind, allowed: str, doc: str, **rest: Any) -> Any:
     if row.kind is Kind.FLAT_OBJECT:
         return field(default_factory=dict, metadata={"prop": row})
     return field(default=row.initial, metadata={"prop": row})
-
-
-def later(kind: Kind, allowed: str, doc: str, **rest: Any) -> Any:
-    """A property that Hull decodes but does not act on yet."""
-    return prop(kind, allowed, doc, acted=False, **rest)
 
 
 def rows(*classes: type[Any]) -> Mapping[str, Prop]:

@@ -29,7 +29,7 @@ def vm_from_record(record: Json) -> VM:
     brand = record.get("brand")
     if not isinstance(brand, str) or brand not in BRANDS:
         raise Corrupt(f"a record with the unknown brand {brand}")
-    ctx = Context(brand=BRANDS[brand], actions="", trusted=True, refuse_later=False)
+    ctx = Context(brand=BRANDS[brand], actions="", trusted=True)
     values = decode_values(record, rows(VM), ctx)
     if ctx.problems:
         raise Corrupt("; ".join(map(str, ctx.problems)), hint="restore the record from a backup")

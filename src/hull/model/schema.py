@@ -65,9 +65,6 @@ def _property_schema(name: str, row: Prop, letter: str) -> JsonObject:
         schema["x-unit"] = row.unit
     if row.default is not None:
         schema["default"] = to_json(row.initial)
-    if not row.acted:
-        schema["description"] = f"{row.doc} Not supported yet."
-        return schema | {"enum": [to_json(row.initial)]}
     if row.item is not None:
         granted = "u" if name.startswith("update_") else "a"
         items = _object_schema(rows(row.item), letter, granted)

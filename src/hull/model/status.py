@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hull.model.prop import Flat, Kind, Shown, later, prop
+from hull.model.prop import Flat, Kind, Shown, prop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +72,13 @@ class Status:
         "The first boot has not ended yet.",
         shown=Shown.NEVER,
     )
-    transition_to: str = later(
+    transition_to: str = prop(
         Kind.STRING, "ro", "State that a transition ends in.", shown=Shown.SET
     )
-    transition_expire: int | None = later(
+    transition_expire: int | None = prop(
         Kind.INTEGER, "ro", "When a transition is given up.", unit="s", shown=Shown.SET
     )
-    free_space: int | None = later(
+    free_space: int | None = prop(
         Kind.INTEGER,
         "ro",
         "What is left of flexible_disk_size.",
@@ -86,25 +86,25 @@ class Status:
         width=14,
         shown=Shown.SET,
     )
-    zlog_mode: str = later(Kind.STRING, "ro", "How a Docker container logs.", shown=Shown.SET)
-    zlog_name: str = later(Kind.STRING, "ro", "Name of that log.", shown=Shown.SET)
-    missing: bool = later(Kind.BOOLEAN, "ro", "Datasets or disks are gone.", shown=Shown.NEVER)
+    zlog_mode: str = prop(Kind.STRING, "ro", "How a Docker container logs.", shown=Shown.SET)
+    zlog_name: str = prop(Kind.STRING, "ro", "Name of that log.", shown=Shown.SET)
+    missing: bool = prop(Kind.BOOLEAN, "ro", "Datasets or disks are gone.", shown=Shown.NEVER)
     # What illumos keeps in a zone's configuration; Hull accepts no such thing and has none.
-    allowed_address: str = later(
+    allowed_address: str = prop(
         Kind.STRING, "ro", "illumos: addresses of the zone.", shown=Shown.NEVER
     )
-    app_svc_dependent: str = later(
+    app_svc_dependent: str = prop(
         Kind.STRING, "ro", "illumos: service the zone waits for.", shown=Shown.NEVER
     )
-    debug_id: int | None = later(
+    debug_id: int | None = prop(
         Kind.INTEGER, "ro", "illumos: debugging id of the zone.", shown=Shown.NEVER
     )
-    default_gateway: str = later(
+    default_gateway: str = prop(
         Kind.STRING, "ro", "(deprecated) Gateway of the zone.", shown=Shown.NEVER
     )
-    ip_type: str = later(
+    ip_type: str = prop(
         Kind.STRING, "ro", "illumos: whether the zone has its own IP stack.", shown=Shown.NEVER
     )
-    vm_autoboot: bool = later(
+    vm_autoboot: bool = prop(
         Kind.BOOLEAN, "ro", "illumos: autoboot of the guest.", shown=Shown.NEVER
     )

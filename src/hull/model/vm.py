@@ -12,7 +12,7 @@ from hull.model import address
 from hull.model.disk import COMPRESSION, RECSIZES, Filesystem
 from hull.model.guest import Guest
 from hull.model.nic import Nic
-from hull.model.prop import HVM, OS, Flat, Kind, Shown, later, prop
+from hull.model.prop import HVM, OS, Flat, Kind, Shown, prop
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 HOSTNAME = r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9_])?"
@@ -88,14 +88,14 @@ class VM(Guest):
         width=8,
         live=True,
     )
-    archive_on_delete: bool = later(
+    archive_on_delete: bool = prop(
         Kind.BOOLEAN,
         "*:cru",
         "Keep an archive when the VM is deleted.",
         default=False,
         shown=Shown.SET,
     )
-    indestructible_zoneroot: bool = later(
+    indestructible_zoneroot: bool = prop(
         Kind.BOOLEAN,
         "*:cru",
         "Refuse to delete or reprovision the VM.",
@@ -104,7 +104,7 @@ class VM(Guest):
         width=12,
         shown=Shown.SET,
     )
-    indestructible_delegated: bool = later(
+    indestructible_delegated: bool = prop(
         Kind.BOOLEAN,
         "*:cru",
         "Refuse to delete the delegated dataset.",
@@ -130,7 +130,7 @@ class VM(Guest):
         alias_of="image_uuid",
         shown=Shown.NEVER,
     )
-    zone_dataset_uuid: str = later(
+    zone_dataset_uuid: str = prop(
         Kind.UUID, f"{HVM}:cr", "Image for the zone around the guest.", shown=Shown.NEVER
     )
     zpool: str = prop(
@@ -167,7 +167,7 @@ class VM(Guest):
         shown=Shown.SET,
         live=True,
     )
-    zfs_root_recsize: int = later(
+    zfs_root_recsize: int = prop(
         Kind.INTEGER,
         "*:cru",
         "Record size of the root: a power of two; 0: the default.",
@@ -176,7 +176,7 @@ class VM(Guest):
         choices=(0, *RECSIZES),
         unit="bytes",
     )
-    zfs_data_compression: str = later(
+    zfs_data_compression: str = prop(
         Kind.STRING,
         f"{OS}:cru",
         "Compression of the delegated dataset.",
@@ -184,7 +184,7 @@ class VM(Guest):
         choices=COMPRESSION,
         shown=Shown.SET,
     )
-    zfs_data_recsize: int | None = later(
+    zfs_data_recsize: int | None = prop(
         Kind.INTEGER,
         f"{OS}:cru",
         "Record size of the delegated dataset: a power of two.",
@@ -193,7 +193,7 @@ class VM(Guest):
         unit="bytes",
         shown=Shown.SET,
     )
-    zfs_filesystem_limit: int | None = later(
+    zfs_filesystem_limit: int | None = prop(
         Kind.INTEGER,
         "*:cru",
         "How many datasets the zone may make.",
@@ -201,7 +201,7 @@ class VM(Guest):
         minimum=0,
         shown=Shown.SET,
     )
-    zfs_snapshot_limit: int | None = later(
+    zfs_snapshot_limit: int | None = prop(
         Kind.INTEGER,
         "*:cru",
         "How many snapshots the zone may make.",
@@ -209,23 +209,23 @@ class VM(Guest):
         minimum=0,
         shown=Shown.SET,
     )
-    delegate_dataset: bool = later(
+    delegate_dataset: bool = prop(
         Kind.BOOLEAN,
         f"{OS}:cr",
         "Give the zone a dataset of its own, zones/UUID/data.",
         shown=Shown.NEVER,
     )
-    datasets: tuple[str, ...] = later(
+    datasets: tuple[str, ...] = prop(
         Kind.LIST, "*:r", "Datasets delegated to the zone.", shown=Shown.SET
     )
-    filesystems: tuple[Filesystem, ...] = later(
+    filesystems: tuple[Filesystem, ...] = prop(
         Kind.OBJECT_ARRAY,
         f"{OS}:cr",
         "What else is mounted in the zone.",
         item=Filesystem,
         shown=Shown.SET,
     )
-    fs_allowed: tuple[str, ...] = later(
+    fs_allowed: tuple[str, ...] = prop(
         Kind.LIST,
         f"{OS}:cru",
         "File system types that the zone may mount.",
@@ -336,7 +336,7 @@ class VM(Guest):
         width=9,
         live=True,
     )
-    zfs_io_priority: int = later(
+    zfs_io_priority: int = prop(
         Kind.INTEGER,
         "*:cru",
         "Weight against other VMs when disks are short.",
@@ -345,7 +345,7 @@ class VM(Guest):
         header="IO_PRIORITY",
         width=11,
     )
-    limit_priv: tuple[str, ...] = later(
+    limit_priv: tuple[str, ...] = prop(
         Kind.LIST, "*:cru", "Privileges the zone may have.", default=["default"], joined=True
     )
 
@@ -379,10 +379,10 @@ class VM(Guest):
         default=False,
         shown=Shown.SET,
     )
-    routes: Mapping[str, Flat] = later(
+    routes: Mapping[str, str] = prop(
         Kind.FLAT_OBJECT, "*:cr", "Static routes: destination to gateway.", default={}
     )
-    firewall_enabled: bool = later(
+    firewall_enabled: bool = prop(
         Kind.BOOLEAN,
         "*:cru",
         "Filter the zone's traffic by fwadm's rules.",
@@ -437,7 +437,7 @@ class VM(Guest):
     nowait: bool = prop(
         Kind.BOOLEAN, f"{OS}:cr", "Do not wait for the first boot to end.", shown=Shown.NEVER
     )
-    docker: bool = later(
+    docker: bool = prop(
         Kind.BOOLEAN,
         "ML:cru",
         "The VM is a Docker container.",
@@ -445,7 +445,7 @@ class VM(Guest):
         width=6,
         shown=Shown.SET,
     )
-    zlog_max_size: int | None = later(
+    zlog_max_size: int | None = prop(
         Kind.INTEGER,
         f"{OS}:cru",
         "Size at which a Docker container's log is rotated.",
@@ -454,9 +454,9 @@ class VM(Guest):
         unit="bytes",
         shown=Shown.SET,
     )
-    create_only: bool = later(
+    create_only: bool = prop(
         Kind.BOOLEAN, "*:r", "Internal: receive in two steps.", shown=Shown.NEVER
     )
-    transition: Mapping[str, Flat] = later(
+    transition: Mapping[str, Flat] = prop(
         Kind.FLAT_OBJECT, "*:r", "Internal: a stop or reboot on its way.", shown=Shown.NEVER
     )

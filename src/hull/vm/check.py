@@ -14,6 +14,7 @@ from hull.model.vm import VM
 IMAGE_TYPES = {
     "joyent": ("zone-dataset",),
     "joyent-minimal": ("zone-dataset",),
+    "builder": ("zone-dataset",),
     "lx": ("lx-dataset", "docker"),
 }
 

@@ -24,7 +24,7 @@ from hull.vm.check import check_create
 from hull.vm.complete import complete
 from hull.vm.start import boot
 from hull.vm.stop import halt
-from hull.wire import JsonObject
+from hull.wire import JsonObject, problems_to_json
 from hull.zone.index import INSTALLED, Zone
 
 # An image that has this directory takes part in provisioning: its init renames the marker when the
@@ -35,13 +35,14 @@ PROVISION_SUCCESS = "/var/svc/provision_success"
 
 
 def create(payload: JsonObject, host: Host, progress: Progress = no_progress) -> JsonObject:
-    """Make the zone that `payload` describes and boot it; returns its uuid.
+    """Make the zone that `payload` describes and boot it; returns its uuid and what was ignored.
 
     Raises InvalidPayload with every problem, and then nothing has changed; HostError if a step
     failed, and then everything is undone. A zone that boots but does not finish its provisioning
     in time stays, in state `failed`, so that its owner can look why.
     """
-    vm = complete(decode_create(payload))
+    asked, warnings = decode_create(payload)
+    vm = complete(asked)
     with operation(vm.uuid, host), ExitStack() as undo:
         zone = install(vm, host, undo)
         progress({"uuid": vm.uuid, "step": "installed"})
@@ -51,7 +52,7 @@ def create(payload: JsonObject, host: Host, progress: Progress = no_progress) ->
         undo.pop_all()
     if vm.autoboot and zone.provisioning and not vm.nowait:
         wait_provisioned(vm, host)
-    return {"uuid": vm.uuid}
+    return {"uuid": vm.uuid, "warnings": problems_to_json(warnings)}
 
 
 def install(vm: VM, host: Host, undo: ExitStack) -> Zone:

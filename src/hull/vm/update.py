@@ -14,23 +14,23 @@ from hull.vm.announce import announce, operation
 from hull.vm.check import check_update
 from hull.vm.complete import complete_nics
 from hull.vm.start import limits
-from hull.wire import JsonObject
+from hull.wire import JsonObject, problems_to_json
 
 
 def update(uuid: str, payload: JsonObject, host: Host) -> JsonObject:
     """Raises InvalidPayload with every problem, and then nothing has changed."""
     with operation(uuid, host):
         old = host.index.get(uuid).vm
-        new = decode_update(payload, old)
+        new, warnings = decode_update(payload, old)
         new = replace(new, nics=complete_nics(new.nics))
         with ExitStack() as undo:
             apply(old, new, host, undo)
             # Once more on what it is by now: a zone may change its metadata at any time.
-            host.index.edit(uuid, lambda vm: replace(decode_update(payload, vm), nics=new.nics))
+            host.index.edit(uuid, lambda vm: replace(decode_update(payload, vm).vm, nics=new.nics))
             undo.pop_all()
         with suppress(HostError):  # the VM is updated; an address kept too long harms nobody
             network.keep_leases(new, host)
-    return {"uuid": uuid}
+    return {"uuid": uuid, "warnings": problems_to_json(warnings)}
 
 
 def apply(old: VM, new: VM, host: Host, undo: ExitStack) -> None:
@@ -55,5 +55,5 @@ def apply(old: VM, new: VM, host: Host, undo: ExitStack) -> None:
 def change_metadata(uuid: str, payload: JsonObject, host: Host) -> None:
     """What a zone changes about itself from inside: nothing but its metadata."""
     # Not under the VM's lock: an operation that waits for the zone, such as stop, holds it.
-    host.index.edit(uuid, lambda vm: decode_update(payload, vm))
+    host.index.edit(uuid, lambda vm: decode_update(payload, vm).vm)
     announce(uuid, host)
