@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MPL-2.0
-"""zoneadm: the zones of this host, as zones know themselves."""
+"""zoneadm: the zones of this host, from state to state."""
 
+import os
 import sys
+from collections.abc import Callable
 
-from hull.cli.command import Args, Command, Verb, query
-from hull.errors import Usage
+from hull.cli.command import Args, Command, Verb, query, quote, report
+from hull.errors import Error, HostError, NotFound, Refused, Usage
 from hull.wire import JsonObject
 
 GLOBAL: JsonObject = {
@@ -23,12 +25,16 @@ def list_(args: Args) -> int:
     args.end()
     if "-v" in args.options and "-p" in args.options:
         raise Usage("-v and -p are exclusive")
-    name = args.options.get("-z", "")
-    answer = [GLOBAL] if name == "global" else args.call("GET", f"/zones{query(zone=name)}")
-    assert isinstance(answer, list)
-    zones = [zone for zone in answer if isinstance(zone, dict) and _shown(zone, args.options)]
-    if "-n" not in args.options and "-z" not in args.options:
-        zones.insert(0, GLOBAL)
+    if "-z" in args.options or "-u" in args.options:
+        if "-i" in args.options or "-c" in args.options:
+            raise Usage("-i and -c are not for one zone")
+        zones = [GLOBAL] if args.options.get("-z") == "global" else [the_zone(args)]
+    else:
+        answer = args.call("GET", "/zones")
+        assert isinstance(answer, list)
+        zones = [zone for zone in answer if isinstance(zone, dict) and _shown(zone, args.options)]
+        if "-n" not in args.options:
+            zones.insert(0, GLOBAL)
     if "-p" in args.options:
         sys.stdout.writelines(f"{_parsable(zone)}\n" for zone in zones)
     elif "-v" in args.options:
@@ -44,9 +50,11 @@ def list_(args: Args) -> int:
 
 def _shown(zone: JsonObject, options: dict[str, str]) -> bool:
     """Running zones; -i installed ones too; -c all."""
-    if "-c" in options or "-z" in options or zone["zoneid"] is not None:
+    if "-c" in options:
         return True
-    return "-i" in options and zone["state"] == "installed"
+    if zone["state"] in ("configured", "incomplete"):
+        return False
+    return "-i" in options or zone["state"] in ("running", "shutting_down", "down")
 
 
 def _row(zone: JsonObject) -> list[str]:
@@ -73,24 +81,191 @@ def _ip(zone: JsonObject) -> str:
     return str(zone["ip_type"])
 
 
+def the_zone(args: Args) -> JsonObject:
+    """The zone of -u, or else of -z, as `list` shows it."""
+    wanted = [args.options[flag] for flag in ("-u", "-z") if flag in args.options]
+    if not wanted:
+        raise Usage("no zone specified: -z ZONE or -u UUID comes first")
+    if wanted == ["global"]:
+        raise Refused("operation is invalid for the global zone.")
+    for name in wanted:
+        try:
+            answer = args.call("GET", f"/zones{query(zone=name)}")
+        except NotFound:
+            continue
+        assert isinstance(answer, list)
+        zone = answer[0]
+        assert isinstance(zone, dict)
+        return zone
+    # Tools rely on these very words.
+    raise NotFound(f"{wanted[-1]}: No such zone configured")
+
+
+def step(action: str) -> Callable[[Args], int]:
+    """A verb that takes a zone from one state to another, and has no arguments of its own."""
+
+    def run(args: Args) -> int:
+        args.end()
+        return do(args, action, {})
+
+    return run
+
+
+def do(args: Args, action: str, body: JsonObject) -> int:
+    name = quote(str(the_zone(args)["uuid"]))
+    args.call("POST", f"/zones/{name}?action={action}", body)
+    return 0
+
+
+def booting(action: str) -> Callable[[Args], int]:
+    """boot and reboot: after `--` come the boot arguments."""
+
+    def run(args: Args) -> int:
+        return do(args, action, boot_arguments(args.words))
+
+    return run
+
+
+def boot_arguments(words: list[str]) -> JsonObject:
+    """`-i INIT` is the one that means something here."""
+    if not words:
+        return {}
+    if words[0] == "-i" and len(words) == 2 and words[1].startswith("/"):
+        return {"init": words[1]}
+    if words[0] in ("-m", "-s"):
+        raise Refused(
+            f"boot argument {words[0]} is SMF's, which no zone here has",
+            hint="-i /PATH boots another init",
+        )
+    raise Usage(f"bad boot arguments: {' '.join(words)}")
+
+
+def shutdown(args: Args) -> int:
+    if args.words and "-r" not in args.options:
+        raise Usage("boot arguments need -r")
+    if args.words:
+        raise Refused("shutdown -r takes no boot arguments", hint="use shutdown, then boot --")
+    return do(args, "shutdown", {"reboot": "-r" in args.options})
+
+
+def install(args: Args) -> int:
+    args.end()
+    body: JsonObject = {}
+    if image := args.options.get("-t"):
+        body["image_uuid"] = image
+    if quota := args.options.get("-q"):
+        if not quota.isdigit():
+            raise Usage(f"-q {quota}: a number of GiB")
+        body["quota"] = int(quota)
+    if args.options.get("-x", "nodataset") != "nodataset":
+        raise Usage("-x is nodataset or nothing")
+    return do(args, "install", body)
+
+
+def uninstall(args: Args) -> int:
+    args.end()
+    name = args.options.get("-z") or args.options.get("-u", "")
+    if "-F" not in args.options:
+        if not os.isatty(0):
+            raise HostError(
+                "Input not from terminal and -F not specified:\nuninstall command ignored, exiting."
+            )
+        sys.stderr.write(f"Are you sure you want to uninstall zone {name} (y/[n])? ")
+        sys.stderr.flush()
+        if not sys.stdin.readline().strip().lower().startswith("y"):
+            return 1
+    return do(args, "uninstall", {})
+
+
+def mark(args: Args) -> int:
+    if args.word("STATE") != "incomplete":
+        raise Usage("a zone can be marked incomplete, and nothing else")
+    args.end()
+    return do(args, "mark", {})
+
+
+def verify(args: Args) -> int:
+    args.end()
+    args.call("GET", f"/zones/{quote(str(the_zone(args)['uuid']))}/verify")
+    return 0
+
+
+def plainly(run: Callable[[Args], int]) -> Callable[[Args], int]:
+    """Messages begin with `zoneadm:` alone, whatever the verb: programs look for them."""
+
+    def told(args: Args) -> int:
+        try:
+            return run(args)
+        except Usage:
+            raise
+        except Error as exc:
+            report("zoneadm", exc)
+            return 1
+
+    return told
+
+
+def _verb(
+    name: str,
+    run: Callable[[Args], int],
+    arguments: str,
+    doc: str,
+    options: dict[str, str] | None = None,
+) -> Verb:
+    """Every verb takes the zone's name, which stands before it on the command line."""
+    return Verb(name, plainly(run), arguments, doc, options=ZONE | (options or {}))
+
+
+ZONE = {"-z": "ZONE", "-u": "UUID"}
+X = {"-X": ""}
 COMMAND = Command(
     "zoneadm",
     "administer zones",
     (
-        Verb(
+        _verb(
             "list",
             list_,
-            "[-z ZONE] [-cinvp]",
+            "[-cinvp]",
             "List running zones; -i installed ones too, -c all, -n without the global zone, "
             "-v as a table, -p parsable.",
-            options={"-z": "ZONE", "-c": "", "-i": "", "-n": "", "-v": "", "-p": ""},
+            {"-c": "", "-i": "", "-n": "", "-v": "", "-p": ""},
         ),
+        _verb("boot", booting("boot"), "[-X] [-- -i INIT]", "Boot an installed or ready zone.", X),
+        _verb("halt", step("halt"), "[-X]", "End a zone at once; nothing in it is asked.", X),
+        _verb(
+            "reboot", booting("reboot"), "[-X] [-- -i INIT]", "End a zone at once, and boot it.", X
+        ),
+        _verb("ready", step("ready"), "", "Build an installed zone up to its init."),
+        _verb(
+            "shutdown", shutdown, "[-r]", "Ask a zone to end; -r boots it afterwards.", {"-r": ""}
+        ),
+        _verb(
+            "install",
+            install,
+            "[-x nodataset] [-t IMAGE] [-q GIB]",
+            "Give a configured zone its data, from its image.",
+            {"-x": "nodataset", "-t": "IMAGE", "-q": "GIB"},
+        ),
+        _verb(
+            "uninstall", uninstall, "[-F]", "Destroy a zone's data; its record stays.", {"-F": ""}
+        ),
+        _verb("mark", mark, "incomplete", "Call an installed zone incomplete."),
+        _verb("verify", verify, "", "Say what stands against booting or installing a zone."),
     ),
 )
 
 
+def verb_first(argv: list[str]) -> list[str]:
+    """`-z ZONE` and `-u UUID` stand before the verb, and belong to it."""
+    here = argv[:1] if argv[:1] == ["--here"] else []
+    argv = argv[len(here) :]
+    zone: list[str] = []
+    while argv and argv[0][:2] in ZONE and len(argv[0]) > 1:
+        size = 2 if len(argv[0]) == 2 else 1
+        zone += argv[:size]
+        argv = argv[size:]
+    return [*here, *argv[:1], *zone, *argv[1:]]
+
+
 def main() -> None:
-    argv = sys.argv[1:]
-    if argv[:1] == ["-z"] and len(argv) > 2:
-        argv = [argv[2], "-z", argv[1], *argv[3:]]
-    sys.exit(COMMAND.main(argv))
+    sys.exit(COMMAND.main(verb_first(sys.argv[1:])))

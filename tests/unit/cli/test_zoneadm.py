@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MPL-2.0
 """zoneadm list, to the letter of SmartOS's."""
 
+import io
+
 import pytest
 
 from hull.cli import zoneadm
 from hull.cli.zoneadm import COMMAND
-from hull.errors import NotFound
+from hull.errors import InvalidState, NotFound
 from hull.wire import Json, JsonObject
 from tests.unit.cli.fake import Shell, make_shell
 
@@ -79,8 +81,86 @@ def test_parsable_lines_have_eight_fields(run: Shell) -> None:
 def test_one_zone_whatever_its_state(run: Shell) -> None:
     assert run("list", "-z", "alias 1", answer=ZONES[1:2]).out == f"{INSTALLED}\n"
     assert run.hulld.asked == [("GET", "/zones?zone=alias%201", None)]
+
+
+def test_a_zone_that_is_not_there(run: Shell) -> None:
     done = run("list", "-z", "nosuch", answer=NotFound("zone 'nosuch' unknown"))
-    assert (done.status, done.err) == (1, "zoneadm list: zone 'nosuch' unknown\n")
+    assert (done.status, done.err) == (1, "zoneadm: nosuch: No such zone configured\n")
+
+
+def test_u_comes_before_z_if_there_is_such_a_zone(run: Shell) -> None:
+    run.hulld.answers.append(NotFound("unknown"))
+    assert run("list", "-u", RUNNING, "-z", "web", answer=ZONES[1:2]).out == f"{INSTALLED}\n"
+    targets = [target for _, target, _ in run.hulld.asked]
+    assert targets == [f"/zones?zone={RUNNING}", "/zones?zone=web"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "action", "body"),
+    [
+        (["boot"], "boot", {}),
+        (["boot", "-X"], "boot", {}),
+        (["boot", "--", "-i", "/sbin/other"], "boot", {"init": "/sbin/other"}),
+        (["halt", "-X"], "halt", {}),
+        (["reboot", "-X"], "reboot", {}),
+        (["ready"], "ready", {}),
+        (["shutdown"], "shutdown", {"reboot": False}),
+        (["shutdown", "-r"], "shutdown", {"reboot": True}),
+        (["install"], "install", {}),
+        (["install", "-x", "nodataset", "-t", "IMG", "-q", "7"], "install",
+         {"image_uuid": "IMG", "quota": 7}),
+        (["uninstall", "-F"], "uninstall", {}),
+        (["mark", "incomplete"], "mark", {}),
+    ],
+)  # fmt: skip
+def test_steps(run: Shell, argv: list[str], action: str, body: JsonObject) -> None:
+    run.hulld.answers.append(ZONES[1:2])
+    done = run(argv[0], "-z", "web", *argv[1:])
+    assert (done.status, done.out, done.err) == (0, "", "")
+    assert run.hulld.asked[1:] == [("POST", f"/zones/{INSTALLED}?action={action}", body)]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["boot"],
+        ["mark", "-z", "web"],
+        ["mark", "-z", "web", "installed"],
+        ["halt", "-z", "web", "more"],
+        ["boot", "-z", "web", "--", "-q"],
+        ["install", "-z", "web", "-q", "many"],
+        ["list", "-z", "web", "-c"],
+        ["clone", "-z", "web", "other"],
+    ],
+)
+def test_wrong_usage(run: Shell, argv: list[str]) -> None:
+    assert run(*argv).status == 2
+    assert run.hulld.asked == []
+
+
+def test_refusals_say_which_zone(run: Shell) -> None:
+    run.hulld.answers.append(ZONES[:1])
+    said = InvalidState(f"zone '{RUNNING}': zone is already booted")
+    done = run("boot", "-z", RUNNING, answer=said)
+    assert (done.status, done.err) == (1, f"zoneadm: zone '{RUNNING}': zone is already booted\n")
+    assert run("halt", "-z", "global").err == (
+        "zoneadm: operation is invalid for the global zone.\n"
+    )
+
+
+def test_uninstall_asks(run: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.isatty", lambda fd: False)
+    assert run("uninstall", "-z", "web").err == (
+        "zoneadm: Input not from terminal and -F not specified:\n"
+        "uninstall command ignored, exiting.\n"
+    )
+    monkeypatch.setattr("os.isatty", lambda fd: True)
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\ny\n"))
+    no = run("uninstall", "-z", "web")
+    assert (no.status, no.err) == (1, "Are you sure you want to uninstall zone web (y/[n])? ")
+    assert run.hulld.asked == []
+    run.hulld.answers[:] = [ZONES[1:2]]
+    assert run("uninstall", "-z", "web").status == 0
 
 
 def test_the_global_zone_is_known_without_asking(run: Shell) -> None:
