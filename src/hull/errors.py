@@ -5,15 +5,19 @@
     ├── Refused                the caller can fix it
     │   ├── InvalidPayload     one or more Problems, each with the path of the bad value
     │   ├── Usage              the command line was wrong (exit status 2)
-    │   ├── NotFound           ImageNotInstalled  ActiveImageNotFound
+    │   ├── NotFound           ImageNotInstalled  OriginNotInstalled  ActiveImageNotFound
+    │   │                      OriginNotFoundInSource  NoSources  VmNotFound
     │   ├── InUse              ImageHasDependentClones
     │   ├── ManifestValidation an image's manifest
-    │   └── Exists  InvalidState  Unsupported
+    │   ├── InvalidState       VmNotStopped  VmHasNoOrigin
+    │   ├── Unsupported        MinPlatform  MaxPlatform
+    │   └── Exists  MaxOriginDepth
     └── HostError              the host could not
         ├── CommandFailed      argv, status, stderr
         ├── KernelError        operation, errno
         ├── Timeout
-        ├── SourcePing  DownloadError   an image source
+        ├── SourcePing  DownloadError  UploadError   an image source
+        ├── PrepareImageError  PrepareImageDidNotRun
         └── Corrupt            something on disk or from the network is not what it claims to be
 
 A class exists only where some caller treats it differently. Anything else that is raised is a bug;
@@ -102,8 +106,24 @@ class ImageNotInstalled(NotFound):
     """No such image on this host; `imgadm` ends with status 3."""
 
 
+class OriginNotInstalled(ImageNotInstalled):
+    """The image that an incremental one is to be laid over."""
+
+
 class ActiveImageNotFound(NotFound):
     """No image source has such an image."""
+
+
+class OriginNotFoundInSource(NotFound):
+    """A source has an incremental image, but not what it is to be laid over."""
+
+
+class NoSources(NotFound):
+    """No image source is configured."""
+
+
+class VmNotFound(NotFound):
+    """`imgadm create` of a VM that is not there."""
 
 
 class ImageHasDependentClones(InUse):
@@ -116,6 +136,26 @@ class ManifestValidation(Refused):
 
 class Unsupported(Refused):
     """This brand, driver or host cannot do that."""
+
+
+class MinPlatform(Unsupported):
+    """An image wants a newer platform."""
+
+
+class MaxPlatform(Unsupported):
+    """An image wants an older platform."""
+
+
+class VmNotStopped(InvalidState):
+    """An image is made from a VM at rest."""
+
+
+class VmHasNoOrigin(InvalidState):
+    """An incremental image needs an image that it is the difference to."""
+
+
+class MaxOriginDepth(Refused):
+    """More incremental images on top of each other than was allowed."""
 
 
 class HostError(Error):
@@ -153,6 +193,18 @@ class SourcePing(HostError):
 
 class DownloadError(HostError):
     """An image source broke off, or sent something else than its manifest promises."""
+
+
+class UploadError(HostError):
+    """An image server refuses an image, or has got something else than was sent."""
+
+
+class PrepareImageError(HostError):
+    """The script that prepares a VM for its image failed, or did not end."""
+
+
+class PrepareImageDidNotRun(HostError):
+    """The script that prepares a VM for its image never said that it runs."""
 
 
 class Corrupt(HostError):
