@@ -72,6 +72,20 @@ def check_nic_address(text: str) -> str:
     return ""
 
 
+def check_port(text: str) -> str:
+    """A TCP or UDP port."""
+    if re.fullmatch(r"[0-9]{1,5}", text) and 0 < int(text) < 65536:
+        return ""
+    return "is not a port: a number from 1 to 65535"
+
+
+def check_target(text: str) -> str:
+    """Where a file system is mounted in a zone."""
+    if not text.startswith("/"):
+        return "is not an absolute path"
+    return "must not go up by .." if ".." in text.split("/") else ""
+
+
 def check_block(text: str) -> str:
     """A member of `allowed_ips`: an address or a CIDR block."""
     try:

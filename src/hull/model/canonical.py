@@ -9,27 +9,31 @@ from hull.model.decode import Context, Values
 from hull.model.prop import OS, Prop, rows
 from hull.model.vm import VM
 
+# What a VM on its way from host to host carries, and does not keep.
+ON_THE_WAY = ("create_only", "transition")
 MIN_SWAP = 256
 MAX_CPU_SHARES = 65535
-DEFAULT_RECSIZE = 131072
+NEEDS_DATASET = ("zfs_data_compression", "zfs_data_recsize", "indestructible_delegated")
+DOCKER = "docker"  # prefix of the keys by which a docker VM is described
 # Limits that SmartOS lets pass and no zone can boot under.
 LEAST = {"max_physical_memory": (16, " MiB"), "max_lwps": (16, "")}
 
 
-def fold(values: Values, ctx: Context) -> Values:
-    """The values without deprecated other names, and without what means the default."""
+def fold(values: Values, ctx: Context, old: VM | None = None) -> Values:
+    """The values without deprecated other names, and without what means the default.
+
+    `old` is the VM that an update is of.
+    """
     folded = dict(values)
     for name, row in rows(VM).items():
         if row.alias_of and name in folded:
             _fold_alias(folded, name, row, ctx.problems)
+    _fold_numbers(folded)
     if ctx.brand in OS and (ram := folded.pop("ram", None)) is not None:
         folded.setdefault("max_physical_memory", ram)
-    if folded.get("zfs_root_recsize") == 0:
-        folded["zfs_root_recsize"] = DEFAULT_RECSIZE
-    if folded.get("cpu_cap") == 0:
-        folded["cpu_cap"] = None
-    if "cpu_shares" in folded:
-        folded["cpu_shares"] = min(folded["cpu_shares"], MAX_CPU_SHARES)
+    folded = _fold_datasets(folded, ctx, old)
+    if folded.get("docker"):
+        folded = _fold_docker(folded, old)
     for name, (least, unit) in LEAST.items():
         if folded.get(name, least) < least:
             message = f"{folded[name]}{unit} is too little for a zone to boot"
@@ -37,10 +41,42 @@ def fold(values: Values, ctx: Context) -> Values:
     return folded
 
 
+def _fold_numbers(values: Values) -> None:
+    """What 0 means, and the largest share."""
+    for name in ("zfs_root_recsize", "zfs_data_recsize", "cpu_cap"):
+        if values.get(name) == 0:
+            values[name] = rows(VM)[name].initial
+    if "cpu_shares" in values:
+        values["cpu_shares"] = min(values["cpu_shares"], MAX_CPU_SHARES)
+
+
 def _fold_alias(folded: Values, name: str, row: Prop, problems: list[Problem]) -> None:
     value = folded.pop(name)
     if folded.setdefault(row.alias_of, value) != value:
         problems.append(Problem(name, f"differs from {row.alias_of}", "give only the latter"))
+
+
+def _fold_datasets(values: Values, ctx: Context, old: VM | None) -> Values:
+    """A received VM says by `datasets` that it has one; without one, settings of it are nothing."""
+    folded = {name: each for name, each in values.items() if name not in ON_THE_WAY}
+    if folded.pop("datasets", ()):
+        folded["delegate_dataset"] = True
+    if folded.get("delegate_dataset", old is not None and old.delegate_dataset):
+        return folded
+    hint = "ignored" if old else 'add "delegate_dataset": true'
+    for name in NEEDS_DATASET:
+        if name in folded and folded.pop(name) != rows(VM)[name].initial:
+            ctx.warn(name, "has no effect without a delegated dataset", hint)
+    return folded
+
+
+def _fold_docker(values: Values, old: VM | None) -> Values:
+    """What docker: true implies: the zone may not change docker's keys, and init runs once."""
+    namespaces = old.internal_metadata_namespaces if old else ()
+    namespaces = values.get("internal_metadata_namespaces", namespaces)
+    if DOCKER not in namespaces:
+        namespaces = (*namespaces, DOCKER)
+    return values | {"internal_metadata_namespaces": namespaces, "restart_init": False}
 
 
 def memory_at_create(values: Values) -> Values:
@@ -58,15 +94,16 @@ def memory_at_create(values: Values) -> Values:
 def memory_at_update(values: Values, vm: VM) -> Values:
     """The values with limits that follow max_physical_memory as it moves.
 
-    max_locked_memory, max_swap and max_shm_memory keep their distance to it, tmpfs its ratio.
+    max_locked_memory and max_swap keep their distance to it, tmpfs its ratio.
     """
     old = vm.max_physical_memory
     physical = values.get("max_physical_memory", old)
+    # A swap of 256 MiB was raised to that: its distance says nothing.
+    distance = 0 if vm.max_swap == MIN_SWAP and physical >= MIN_SWAP else vm.max_swap - old
     moved = {
         "max_locked_memory": vm.max_locked_memory + physical - old,
-        "max_swap": vm.max_swap + physical - old,
-        "max_shm_memory": max(vm.max_shm_memory + physical - old, 0),
-        "tmpfs": vm.tmpfs * physical // old,
+        "max_swap": physical + distance,
+        "tmpfs": (2 * vm.tmpfs * physical + old) // (2 * old),
     }
     return values | _clamp({name: values.get(name, moved[name]) for name in moved}, physical)
 
@@ -76,4 +113,5 @@ def _clamp(limits: Mapping[str, int], physical: int) -> dict[str, int]:
         **limits,
         "max_locked_memory": max(min(limits["max_locked_memory"], physical), 0),
         "max_swap": max(limits["max_swap"], physical, MIN_SWAP),
+        "tmpfs": min(limits["tmpfs"], physical),
     }

@@ -110,7 +110,9 @@ def _uuid(raw: Json, _row: Prop) -> str:
     raise BadValue(f"must be a UUID, not {describe(raw)}", hint)
 
 
-def _list(raw: Json, row: Prop) -> tuple[str, ...]:
+def _list(raw: Json, row: Prop) -> tuple[str, ...] | Unset:
+    if row.default and raw in ("", []):
+        return UNSET
     if isinstance(raw, str):
         members: list[Json] = [part.strip() for part in raw.split(",")] if raw else []
     elif isinstance(raw, list):
@@ -120,7 +122,7 @@ def _list(raw: Json, row: Prop) -> tuple[str, ...]:
         raise BadValue(f"must be a list, not {describe(raw)}", hint)
     texts = []
     for member in members:
-        if isinstance(member, bool) or not isinstance(member, str | int) or member == "":
+        if isinstance(member, bool) or not isinstance(member, str | int | float) or member == "":
             raise BadValue(f"members must be strings or numbers, not {describe(member)}")
         if "," in (text := member if isinstance(member, str) else describe(member)):
             raise BadValue(f"{describe(member)} has a comma", "make it two members of the list")
@@ -155,6 +157,11 @@ def describe(raw: Json) -> str:
     except (ValueError, RecursionError):
         return "something too large to show"
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def show(raw: Json) -> str:
+    """A value as SmartOS's messages have it: strings without quotes."""
+    return raw if isinstance(raw, str) and len(raw) <= 60 and raw.isprintable() else describe(raw)
 
 
 CONVERT: dict[Kind, Callable[[Json, Prop], object]] = {

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from hull.errors import Problem
-from hull.model.convert import CONVERT, BadValue, Unset, describe, is_writable
+from hull.model.convert import CONVERT, BadValue, Unset, describe, is_writable, show
 from hull.model.prop import ACTIONS, BRANDS, Flat, Kind, Prop, rows
 from hull.wire import Json
 
@@ -29,13 +29,14 @@ class Context:
     trusted: bool = False  # our own record: no rule about who may set what
     problems: list[Problem] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)  # paths, of problems too
-    dropped: list[Problem] = field(default_factory=list)  # ignored, but not in silence
+    warnings: list[Problem] = field(default_factory=list)  # what is ignored, but not in silence
+    unknown: list[str] = field(default_factory=list)  # paths, of warnings too: SmartOS's bad ones
 
     def say(self, path: str, message: str, hint: str = "") -> None:
         self.problems.append(Problem(path, message, hint))
 
-    def drop(self, path: str, message: str, hint: str = "") -> None:
-        self.dropped.append(Problem(path, message, hint))
+    def warn(self, path: str, message: str, hint: str = "") -> None:
+        self.warnings.append(Problem(path, message, hint))
 
     def of_elements(self, name: str) -> "Context":
         """For the elements of object-array `name`; they share the lists."""
@@ -68,13 +69,15 @@ def decode_values(payload: Json, table: Mapping[str, Prop], ctx: Context, path: 
         where = f"{path}.{name}" if path else name
         row = table.get(name)
         if row is None or not (ctx.trusted or row.allows(ctx.brand, ctx.actions)):
-            tell = ctx.say if ctx.trusted else ctx.drop
-            tell(where, *_refuse_name(name, table, ctx))
+            _drop(name, table, ctx, where)
             continue
         try:
             value = _convert(raw, row, ctx, where)
         except BadValue as bad:
-            ctx.say(where, bad.message, bad.hint)
+            if row.wrong:
+                ctx.say(where, row.wrong.format(value=show(raw)), bad.message)
+            else:
+                ctx.say(where, bad.message, bad.hint)
             continue
         if isinstance(value, Unset):
             if ctx.update:
@@ -94,27 +97,37 @@ def _check_required(
         if name not in said and row.requires(ctx.brand, ctx.actions):
             where = f"{path}.{name}" if path else name
             ctx.missing.append(where)
-            ctx.say(where, "required", row.doc.rstrip("."))
+            ctx.say(where, row.wrong.format(value="required") or "required", row.doc.rstrip("."))
 
 
-def _refuse_name(name: str, table: Mapping[str, Prop], ctx: Context) -> tuple[str, str]:
+def _drop(name: str, table: Mapping[str, Prop], ctx: Context, path: str) -> None:
+    """Ignore a property of a payload, and say so. A record has none that may be ignored."""
+    message, hint = _why_dropped(name, table, ctx)
+    if ctx.trusted:
+        ctx.say(path, message, hint)
+    else:
+        ctx.unknown.append(path)
+        ctx.warn(path, message, hint)
+
+
+def _why_dropped(name: str, table: Mapping[str, Prop], ctx: Context) -> tuple[str, str]:
     """Message and hint for a property that is unknown or not for this brand and action."""
     row = table.get(name)
     if row is None:
         likely = {each: row for each, row in table.items() if row.allows(ctx.brand, ctx.actions)}
         near = get_close_matches(name, likely, n=1)
-        return "unknown property", f"did you mean `{near[0]}`?" if near else "remove it"
+        return "unknown property", f"did you mean `{near[0]}`?" if near else "ignored"
     if row.allowed == "ro":
-        return "is set by Hull, never by a payload", "remove it"
+        return "is set by Hull, never by a payload", "ignored"
     brands = [each for each, letter in BRANDS.items() if row.allows(letter, ctx.actions)]
     if brands:
         brand = next(each for each, letter in BRANDS.items() if letter == ctx.brand)
-        return f"not for VMs of brand {brand}", f"only for {', '.join(brands)}; remove it"
+        return f"not for VMs of brand {brand}", f"ignored; only for {', '.join(brands)}"
     forms = [f"{verb}_{name}" for verb in ("set", "add", "update", "remove")]
     if known := [form for form in forms if form in table]:
-        return "cannot be replaced by an update", f"use {', '.join(known)}"
+        return "cannot be replaced by an update", f"ignored; use {', '.join(known)}"
     verbs = {"c": "create", "r": "receive", "u": "update", "a": "adding"}
-    return f"not allowed in {verbs[ctx.actions[-1]]}", "remove it"
+    return f"not allowed in {verbs[ctx.actions[-1]]}", "ignored"
 
 
 def _convert(raw: Json, row: Prop, ctx: Context, path: str) -> Any:

@@ -3,12 +3,15 @@
 
 from dataclasses import dataclass
 
+from hull.model.address import check_target
 from hull.model.prop import Kind, Shown, prop
 
 COMPRESSIONS = ("on", "off", "gzip", *(f"gzip-{level}" for level in range(1, 10)), "lz4", "lzjb")
 COMPRESSION = (*COMPRESSIONS, "zle")
 # ZFS's record and volume block sizes: powers of two.
 RECSIZES = tuple(1 << bit for bit in range(9, 18))
+BAD_COMPRESSION = "invalid compression type for {value}, must be one of: " + ", ".join(COMPRESSION)
+BAD_RECSIZE = "invalid %s ({value}), must be 512-131072 and a power of 2. (0 to disable)"
 PCI_SLOT = r"([0-9]{1,3}:){0,2}[0-9]{1,3}"
 
 
@@ -116,11 +119,12 @@ class Filesystem:
         "JMBL:au",
         "Where it is in the zone, and the key for update_ and remove_filesystems.",
         required="JMBL:au",
+        check=check_target,
     )
     source: str = prop(Kind.STRING, "JMBL:au", "What is mounted.", required="JMBL:a")
     type: str = prop(Kind.STRING, "JMBL:au", "Type, such as lofs.", required="JMBL:a")
     raw: str = prop(Kind.STRING, "JMBL:au", "Device to check before mounting.", shown=Shown.SET)
-    options: tuple[str, ...] = prop(Kind.LIST, "JMBL:au", "Mount options.", shown=Shown.SET)
+    options: tuple[str, ...] = prop(Kind.LIST, "JMBL:au", "Mount options.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ class Nic:
         "The nic tag to attach to; it must exist on the host.",
         required="*:a",
         pattern=r"[a-zA-Z0-9_/]+",
+        wrong="invalid or missing .nic_tag option for NIC: {value}",
     )
     mac: str = prop(
         Kind.STRING,
@@ -49,12 +50,14 @@ class Nic:
         "*:au",
         "Addresses: ADDRESS/PREFIX (IPv4 or IPv6), dhcp, addrconf. At most 20.",
         check=address.check_nic_address,
+        wrong="Invalid IP for NIC: {value}",
     )
     ip: str = prop(
         Kind.STRING,
         "*:au",
         "The first IPv4 address, or dhcp; `ips` is its successor, and both are kept in step.",
         check=address.check_nic_ip,
+        wrong="Invalid IP for NIC: {value}",
         shown=Shown.NEVER,
     )
     netmask: str = prop(
@@ -164,7 +167,7 @@ class Nic:
         Kind.LIST,
         "*:au",
         "TCP and UDP ports the nic cannot send to.",
-        pattern=r"[0-9]{1,5}",
+        check=address.check_port,
         shown=Shown.SET,
     )
     model: str = prop(

@@ -4,6 +4,7 @@
 The functions take and give Placed: a nic with the path of what the payload said of it.
 """
 
+import json
 import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
@@ -23,6 +24,8 @@ from hull.model.nic import Nic
 MAX_IPS = 20
 MAX_ALLOWED_IPS = 13
 MAX_ADDRESSES = 32
+MAX_CIDS = 20
+MAX_CIDS_LENGTH = 1023  # of all, joined by commas
 
 
 class Placed(NamedTuple):
@@ -52,13 +55,31 @@ def merge_nic(values: Values, old: Nic, path: str, problems: list[Problem]) -> P
     gateways = _merge_gateways(said, old, path, problems)
     for deprecated in ("ip", "netmask", "gateway"):
         said.pop(deprecated, None)
-    if "mac" in said:
-        said["mac"] = canonical_mac(said["mac"])
+    said |= _merge_mac(said, old, path, problems)
     if said.get("dhcp_server"):
         said["allow_dhcp_spoofing"] = True
+    if said.get("vrrp_primary_ip"):
+        said["vrrp_primary_ip"] = str(ip_address(said["vrrp_primary_ip"]))
     nic = replace(old, **(said | {"ips": ips, "gateways": gateways}))
     problems.extend(_check_nic(nic, path))
     return Placed(path, nic)
+
+
+def _merge_mac(said: Values, old: Nic, path: str, problems: list[Problem]) -> Values:
+    """The MAC address that was said, in canonical form, or that follows from vrrp_vrid."""
+    mac = canonical_mac(said.get("mac", ""))
+    if said.get("vrrp_vrid") is None:
+        return {"mac": mac} if mac else {}
+    virtual = vrrp_mac(said["vrrp_vrid"])
+    if mac not in ("", old.mac, virtual):
+        hint = f"leave mac out: it becomes {virtual}"
+        problems.append(Problem(f"{path}.mac", "Cannot set both mac and vrrp_vrid", hint))
+    return {"mac": virtual}
+
+
+def vrrp_mac(vrid: int) -> str:
+    """The MAC address of virtual router `vrid` (RFC 5798, 7.3)."""
+    return f"00:00:5e:00:01:{vrid:02x}"
 
 
 def _merge_ips(said: Values, old: Nic, path: str, problems: list[Problem]) -> tuple[str, ...]:
@@ -94,7 +115,8 @@ def _joined(said: Values, first: str, path: str, problems: list[Problem]) -> str
         netmask = said.get("netmask", "")
     if not netmask:
         hint = f'add "netmask": "255.255.255.0", or write "ips": ["{ip}/24"]'
-        problems.append(Problem(f"{path}.netmask", "required with a static ip", hint))
+        message = f"Missing .netmask option for NIC: {json.dumps(said)}"
+        problems.append(Problem(f"{path}.netmask", message, hint))
         return ""
     entry = str(ip_interface(f"{ip}/{netmask}"))
     if problem := check_nic_address(entry):
@@ -130,14 +152,17 @@ def _merge_gateways(said: Values, old: Nic, path: str, problems: list[Problem]) 
 
 def _check_nic(nic: Nic, path: str) -> Iterable[Problem]:
     """What is wrong with a nic by itself."""
+    together = len(nic.ips) + len(nic.allowed_ips) + bool(nic.vrrp_primary_ip)
     counts = (
         ("ips", len(nic.ips), MAX_IPS, ""),
         ("allowed_ips", len(nic.allowed_ips), MAX_ALLOWED_IPS, ""),
-        ("allowed_ips", len(nic.ips) + len(nic.allowed_ips), MAX_ADDRESSES, " together with ips"),
+        ("allowed_ips", together, MAX_ADDRESSES, " with ips"),
+        ("allowed_dhcp_cids", len(nic.allowed_dhcp_cids), MAX_CIDS, ""),
+        ("allowed_dhcp_cids", len(",".join(nic.allowed_dhcp_cids)), MAX_CIDS_LENGTH, " characters"),
     )
     for name, count, most, what in counts:
         if count > most:
-            yield Problem(f"{path}.{name}", f"{count} are too many{what}", f"at most {most}")
+            yield Problem(f"{path}.{name}", f"{count}{what} are too many", f"at most {most}")
     for gateway in nic.gateways:
         if not _reaches(nic, gateway):
             hint = "add an address of the gateway's network, or correct the netmask"
@@ -159,13 +184,14 @@ def check_nics(placed: Sequence[Placed]) -> Iterable[Problem]:
     primaries = [path for path, nic in placed if nic.primary]
     for path in primaries[1:]:
         hint = f"{primaries[0]} is primary; exactly one nic can be"
-        yield Problem(f"{path}.primary", "more than one primary nic", hint)
-    for name, key in UNIQUE.items():
+        yield Problem(f"{path}.primary", "payload specifies more than 1 primary NIC", hint)
+    for name, (what, key) in UNIQUE.items():
         seen: dict[Hashable, str] = {}
         for path, nic in placed:
             for value in key(nic):
                 if value in seen:
-                    yield Problem(f"{path}.{name}", f"{value} is also in {seen[value]}")
+                    message = f"Cannot add multiple NICs with the same {what}: {value}"
+                    yield Problem(f"{path}.{name}", message, f"{seen[value]} has it")
                 seen.setdefault(value, path)
 
 
@@ -173,11 +199,12 @@ def _host_addresses(nic: Nic) -> list[Hashable]:
     return [str(interface.ip) for each in nic.ips if (interface := interface_of(each))]
 
 
-UNIQUE: dict[str, Callable[[Nic], list[Hashable]]] = {
-    "mac": lambda nic: [nic.mac] if nic.mac else [],
-    "ips": _host_addresses,
-    "interface": lambda nic: [nic.interface] if nic.interface else [],
-    "vrrp_vrid": lambda nic: [] if nic.vrrp_vrid is None else [nic.vrrp_vrid],
+UNIQUE: dict[str, tuple[str, Callable[[Nic], list[Hashable]]]] = {
+    # Two nics of one virtual router have one MAC address: that is said of vrrp_vrid.
+    "mac": ("MAC", lambda nic: [nic.mac] if nic.mac and nic.vrrp_vrid is None else []),
+    "ips": ("IP", _host_addresses),
+    "interface": ("interface", lambda nic: [nic.interface] if nic.interface else []),
+    "vrrp_vrid": ("VRID", lambda nic: [] if nic.vrrp_vrid is None else [nic.vrrp_vrid]),
 }
 
 

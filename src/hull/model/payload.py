@@ -12,12 +12,17 @@ from hull.errors import InvalidPayload, Problem
 from hull.model.canonical import fold, memory_at_create
 from hull.model.convert import describe
 from hull.model.decode import Context, Values, build, context, decode_values
+from hull.model.filesystems import check_filesystems, new_filesystems
 from hull.model.nics import check_nics, finish_nics, merge_nics
 from hull.model.prop import BRANDS, SUPPORTED
+from hull.model.routes import check_route_nics, check_routes
 from hull.model.table import payload_rows
 from hull.model.update import apply_update
 from hull.model.vm import VM
+from hull.model.vrrp import check_vrrp
 from hull.wire import Json, JsonObject
+
+FORMS = ("disks", "nics", "filesystems", "pci_devices")
 
 
 class Decoded(NamedTuple):
@@ -48,7 +53,7 @@ def decode_create(payload: Json, *, action: str = "create") -> Decoded:
     ctx = _context(brand_of(payload), action)
     vm = _new_vm(_decode(payload, ctx), ctx)
     _raise_problems(ctx)
-    return Decoded(vm, ctx.dropped)
+    return Decoded(vm, ctx.warnings)
 
 
 def decode_update(payload: Json, vm: VM) -> Decoded:
@@ -57,10 +62,10 @@ def decode_update(payload: Json, vm: VM) -> Decoded:
     Raises InvalidPayload as decode_create does.
     """
     ctx = _context(vm.brand, "update")
-    values = _decode(payload, ctx)
-    updated = apply_update(fold(values, ctx), vm, ctx.problems)
+    values = fold(_decode(payload, ctx), ctx, vm)
+    updated = apply_update(values, vm, ctx)
     _raise_problems(ctx)
-    return Decoded(updated, ctx.dropped)
+    return Decoded(updated, ctx.warnings)
 
 
 def validate(action: str, brand: str, payload: Json) -> Verdict:
@@ -74,19 +79,22 @@ def validate(action: str, brand: str, payload: Json) -> Verdict:
     if action == "create":
         _new_vm(values, ctx)
     else:
-        values = fold(values, ctx)
-        ctx.problems.extend(
-            check_nics(merge_nics("add_nics", values.get("add_nics", ()), ctx.problems))
-        )
-    missing = set(ctx.missing)
-    bad = [each.path for each in ctx.problems if each.path not in missing]
-    dropped = [each.path for each in ctx.dropped]
+        _check_forms(values, ctx)
+    bad = [each.path for each in ctx.problems if each.path not in ctx.missing]
     report: JsonObject = {
         "bad_values": _names(bad),
-        "bad_properties": _names(dropped),
+        "bad_properties": _names(ctx.unknown),
         "missing_properties": [path.replace("[", ".").replace("]", "") for path in ctx.missing],
     }
-    return Verdict([*ctx.problems, *ctx.dropped], report)
+    return Verdict([*ctx.problems, *ctx.warnings], report)
+
+
+def _check_forms(values: Values, ctx: Context) -> None:
+    """What can be said about an update without knowing the VM: any that has all it may refer to."""
+    values = fold(values, ctx, VM(delegate_dataset=True))
+    added = merge_nics("add_nics", values.get("add_nics", ()), ctx.problems)
+    ctx.problems.extend(check_nics(added))
+    ctx.problems.extend(check_routes("set_routes", values.get("set_routes", {})))
 
 
 def _names(paths: Sequence[str]) -> list[Json]:
@@ -119,6 +127,9 @@ def _context(brand: str, action: str) -> Context:
 
 def _decode(payload: Json, ctx: Context) -> Values:
     """What the payload sets; problems, and what is dropped, go to the context."""
+    for name in FORMS:
+        if isinstance(payload, dict) and {name, f"add_{name}"} <= payload.keys():
+            ctx.say(name, f'Cannot specify both "{name}" and "add_{name}"', "use the one that fits")
     if ctx.brand not in SUPPORTED:
         brand = next(each for each, letter in BRANDS.items() if letter == ctx.brand)
         usable = ", ".join(each for each, letter in BRANDS.items() if letter in SUPPORTED)
@@ -131,14 +142,20 @@ def _new_vm(values: Values, ctx: Context) -> VM:
     values = memory_at_create(fold(values, ctx))
     _check_zonename(values, ctx)
     placed = merge_nics("nics", values.pop("nics", ()), ctx.problems)
-    ctx.problems.extend(check_nics(placed))
+    filesystems = new_filesystems("filesystems", values.pop("filesystems", ()), ctx)
     vm = build(VM, values)
-    return replace(vm, nics=finish_nics([nic for _, nic in placed], vm.brand))
+    vm = replace(vm, nics=finish_nics([nic for _, nic in placed], vm.brand))
+    bad_routes = list(check_routes("routes", vm.routes))
+    ctx.problems.extend(check_nics(placed))
+    ctx.problems.extend(check_vrrp(placed))
+    ctx.problems.extend(check_filesystems("filesystems", filesystems))
+    ctx.problems.extend(bad_routes or check_route_nics(vm.routes, vm.nics))
+    return replace(vm, filesystems=tuple(filesystems))
 
 
 def _raise_problems(ctx: Context) -> None:
     if ctx.problems:
-        raise InvalidPayload([*ctx.problems, *ctx.dropped])
+        raise InvalidPayload([*ctx.problems, *ctx.warnings])
 
 
 def _check_zonename(values: Values, ctx: Context) -> None:

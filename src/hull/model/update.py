@@ -8,7 +8,8 @@ from typing import Any
 from hull.errors import Problem
 from hull.model.address import canonical_mac
 from hull.model.canonical import memory_at_update
-from hull.model.decode import Values
+from hull.model.decode import Context, Values
+from hull.model.filesystems import update_filesystems
 from hull.model.forms import Update
 from hull.model.nic import Nic
 from hull.model.nics import (
@@ -20,17 +21,22 @@ from hull.model.nics import (
     merge_nics,
 )
 from hull.model.prop import rows
+from hull.model.routes import check_route_nics, check_routes
 from hull.model.vm import VM
+from hull.model.vrrp import check_vrrp
 
 
-def apply_update(values: Values, vm: VM, problems: list[Problem]) -> VM:
-    """The VM with decoded values and forms applied; problems are appended."""
+def apply_update(values: Values, vm: VM, ctx: Context) -> VM:
+    """The VM with decoded values and forms applied; problems go to the context."""
     forms = {name: value for name, value in values.items() if name in rows(Update)}
     changes = {name: value for name, value in values.items() if name not in forms}
     changes = memory_at_update(changes, vm)
-    for name in ("tags", "customer_metadata", "internal_metadata"):
+    for name in ("tags", "customer_metadata", "internal_metadata", "routes"):
         changes[name] = _merge_keys(name, getattr(vm, name), forms)
-    changes["nics"] = _update_nics(vm, forms, problems)
+    changes["nics"] = _update_nics(vm, forms, ctx)
+    changes["filesystems"] = update_filesystems(vm.filesystems, forms, ctx)
+    bad_routes = list(check_routes("set_routes", forms.get("set_routes", {})))
+    ctx.problems.extend(bad_routes or check_route_nics(changes["routes"], changes["nics"]))
     return replace(vm, **changes)
 
 
@@ -41,16 +47,18 @@ def _merge_keys(name: str, old: dict[str, Any], forms: Values) -> dict[str, Any]
     return kept | set_
 
 
-def _update_nics(vm: VM, forms: Values, problems: list[Problem]) -> tuple[Nic, ...]:
+def _update_nics(vm: VM, forms: Values, ctx: Context) -> tuple[Nic, ...]:
+    problems = ctx.problems
     removed = [canonical_mac(mac) for mac in forms.get("remove_nics", ())]
     nics = {nic.mac: Placed(f"nics[{index}]", nic) for index, nic in enumerate(vm.nics)}
     gone = [nics.pop(mac).nic for mac in dict.fromkeys(removed) if mac in nics]
     known = {nic.mac for nic in vm.nics}
-    problems.extend(_unknown("remove_nics", mac, known) for mac in removed if mac not in known)
+    ctx.warnings.extend(_unknown("remove_nics", mac, known) for mac in removed if mac not in known)
     _change_nics(nics, forms.get("update_nics", ()), problems)
     added = merge_nics("add_nics", forms.get("add_nics", ()), problems)
     placed = _move_primary([*nics.values(), *added], forms)
     problems.extend(check_nics(placed))
+    problems.extend(check_vrrp(placed))
     lost_primary = any(nic.primary for nic in gone)
     return finish_nics([nic for _, nic in placed], vm.brand, lost_primary=lost_primary)
 
@@ -67,16 +75,17 @@ def _change_nics(
         if mac not in nics:
             problems.append(_unknown(f"{path}.mac", mac, nics))
             continue
-        old = nics[mac].nic
-        if old.primary and values.get("primary") is False:
+        if values.get("primary") is False:
+            message = "invalid value for NIC's primary flag: false (must be true)"
             hint = "set primary to true on the nic that is to have it"
-            problems.append(Problem(f"{path}.primary", "cannot be taken away", hint))
+            problems.append(Problem(f"{path}.primary", message, hint))
             continue
-        nics[mac] = merge_nic(values, old, path, problems)
+        nics[mac] = merge_nic(values, nics[mac].nic, path, problems)
 
 
 def _unknown(path: str, mac: str, known: Any) -> Problem:
-    return Problem(path, f"the VM has no nic {mac}", f"it has: {', '.join(known) or 'none'}")
+    hint = f"it has: {', '.join(known) or 'none'}"
+    return Problem(path, f"There is no NIC with the MAC address {mac}", hint)
 
 
 def _move_primary(placed: list[Placed], forms: Values) -> list[Placed]:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """VM + live state -> view: the object that `vmadm get` prints."""
 
+from typing import Any
+
 from hull.model.address import interface_of
 from hull.model.nic import Nic
 from hull.model.prop import BRANDS, HVM, Prop, Shown, rows
@@ -22,10 +24,11 @@ def vm_to_view(vm: VM, status: JsonObject) -> JsonObject:
     view: JsonObject = {}
     for name, row in rows(VM).items():
         if row.belongs(letter) and _is_shown(getattr(vm, name), row):
-            value = to_json(getattr(vm, name))
-            view[name] = ",".join(getattr(vm, name)) if row.joined else value
-    view["nics"] = [_nic_to_view(nic, letter) for nic in vm.nics]
+            view[name] = _value_to_view(getattr(vm, name), row, letter)
+    view["nics"] = [_element_to_view(nic, letter) | first_ipv4(nic) for nic in vm.nics]
     zfs_filesystem = f"{vm.zpool}/{vm.uuid}"
+    if vm.delegate_dataset:
+        view["datasets"] = [f"{zfs_filesystem}/data"]
     view |= {
         "zonename": vm.zonename or vm.uuid,
         "zfs_filesystem": zfs_filesystem,
@@ -35,6 +38,8 @@ def vm_to_view(vm: VM, status: JsonObject) -> JsonObject:
     }
     table = rows(Status)
     view |= {name: value for name, value in status.items() if _is_shown(value, table[name])}
+    if "zoneid" in view:
+        view["zonedid"] = view["zoneid"]
     return view
 
 
@@ -55,14 +60,21 @@ def _is_shown(value: object, row: Prop) -> bool:
             return False
 
 
-def _nic_to_view(nic: Nic, letter: str) -> JsonObject:
-    """A nic with both spellings of its addresses."""
-    view: JsonObject = {
-        name: to_json(getattr(nic, name))
-        for name, row in rows(Nic).items()
-        if row.belongs(letter) and _is_shown(getattr(nic, name), row)
+def _value_to_view(value: Any, row: Prop, letter: str) -> Json:
+    if row.joined:
+        return ",".join(value)
+    if row.item is not None:
+        return [_element_to_view(each, letter) for each in value]
+    return to_json(value)
+
+
+def _element_to_view(element: Any, letter: str) -> JsonObject:
+    """A nic, disk, file system or device."""
+    return {
+        name: to_json(getattr(element, name))
+        for name, row in rows(type(element)).items()
+        if row.belongs(letter) and _is_shown(getattr(element, name), row)
     }
-    return view | first_ipv4(nic)
 
 
 def first_ipv4(nic: Nic) -> dict[str, Json]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hull.model import address
-from hull.model.disk import COMPRESSION, RECSIZES, Filesystem
+from hull.model.disk import BAD_COMPRESSION, BAD_RECSIZE, COMPRESSION, RECSIZES, Filesystem
 from hull.model.guest import Guest
 from hull.model.nic import Nic
 from hull.model.prop import HVM, OS, Flat, Kind, Shown, prop
@@ -164,6 +164,7 @@ class VM(Guest):
         "Compression of the zone's root.",
         default="off",
         choices=COMPRESSION,
+        wrong=BAD_COMPRESSION,
         shown=Shown.SET,
         live=True,
     )
@@ -174,6 +175,7 @@ class VM(Guest):
         default=131072,
         minimum=0,
         choices=(0, *RECSIZES),
+        wrong=BAD_RECSIZE % "zfs_root_recsize",
         unit="bytes",
     )
     zfs_data_compression: str = prop(
@@ -182,6 +184,7 @@ class VM(Guest):
         "Compression of the delegated dataset.",
         default="off",
         choices=COMPRESSION,
+        wrong=BAD_COMPRESSION,
         shown=Shown.SET,
     )
     zfs_data_recsize: int | None = prop(
@@ -190,6 +193,7 @@ class VM(Guest):
         "Record size of the delegated dataset: a power of two.",
         minimum=0,
         choices=(0, *RECSIZES),
+        wrong=BAD_RECSIZE % "zfs_data_recsize",
         unit="bytes",
         shown=Shown.SET,
     )
