@@ -3,6 +3,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 
 from hull.client.call import stream
 from hull.wire import Json, JsonObject
@@ -10,9 +11,9 @@ from hull.wire import Json, JsonObject
 ALIAS_WIDTH = 30
 
 
-def follow(uuid: str, options: dict[str, str]) -> None:
-    """Print events until interrupted; `uuid` limits them to one VM."""
-    for event in stream("/events"):
+def follow(uuid: str, options: dict[str, str], events: Iterator[JsonObject] | None = None) -> None:
+    """Print events, hulld's if not others, until interrupted; `uuid` limits them to one VM."""
+    for event in events or stream("/events"):
         if event["type"] == "ready":
             if "-r" in options:
                 _write(json.dumps(event) if "-j" in options else ready_line(event, "-f" in options))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hull.daemon.route import Request, Route
 from hull.host.host import Host
+from hull.host.sysinfo import sysinfo
 from hull.vm import lookup, zones
 from hull.wire import Json, JsonObject
 
@@ -82,7 +83,18 @@ def zone_routes(host: Host) -> list[Route]:
             result=UUID_RESULT,
         ),
     ]
-    return [*rows, *(_step(*step, host) for step in STEPS)]
+    return [*rows, *(_step(*step, host) for step in STEPS), _sysinfo(host)]
+
+
+def _sysinfo(host: Host) -> Route:
+    return Route(
+        method="GET",
+        path="/sysinfo",
+        handler=lambda request: sysinfo(host, refresh="refresh" in request.query),
+        doc="What the host is made of.",
+        query={"refresh": "any value: find it out anew"},
+        result=OBJECT,
+    )
 
 
 def _step(action: str, step: Step, body: JsonObject, doc: str, host: Host) -> Route:

@@ -84,6 +84,11 @@ class Bus:
         self._lock = threading.Lock()
         self._subscriptions: list[Subscription] = []
 
+    @property
+    def listeners(self) -> int:
+        """How many listen now."""
+        return sum(one.is_open for one in self._subscriptions)
+
     def publish(self, event: JsonObject) -> None:
         """Tell everybody; never waits for anybody."""
         line = encode(event)

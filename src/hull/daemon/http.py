@@ -63,7 +63,7 @@ class Connection:
     @classmethod
     async def of(cls, sock: socket.socket, limits: Limits) -> "Connection":
         """The connection of an accepted socket, which it then owns."""
-        reader, writer = await asyncio.open_unix_connection(sock=sock, limit=CHUNK)
+        reader, writer = await asyncio.open_connection(sock=sock, limit=CHUNK)
         return cls(reader, writer, limits)
 
     # -- reading ----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from hull.daemon import api, compose, logs
+from hull.daemon import api, compose, logs, vminfod
 from hull.daemon.events import Announcer, Bus
 from hull.daemon.metadatad import Metadatad
 from hull.daemon.serve import Server
@@ -94,11 +94,13 @@ async def serve(paths: Paths) -> None:
     server = Server(api.routes(daemon.host, daemon.bus))
     await server.start(paths.socket)
     log.info("hulld serves %s", paths.root)
+    info = await vminfod.start(daemon.host, daemon.bus)
     # Not a job of anybody's: the host is up while its zones still boot.
     threading.Thread(target=recover.autoboot, args=(daemon.host,), daemon=True).start()
     await stopping.wait()
     log.info("hulld stops; its zones run on")
     await server.stop()
+    await info.stop()
     await daemon.stop()
 
 

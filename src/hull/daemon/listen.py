@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Listening on a Unix socket: in place of a stale one, and never with more clients than agreed."""
+"""Listening on a Unix socket, in place of a stale one, or on a port; so many clients at once."""
 
 import asyncio
 import contextlib
 import os
 import socket
 import struct
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from hull.errors import HostError
 
+NOBODY = 65534  # the kernel's overflow id
 BACKLOG = 1024  # clients that the kernel keeps waiting for us; the rest wait in connect()
 
 
@@ -22,9 +24,41 @@ class Peer(NamedTuple):
 
 def peer_of(sock: socket.socket) -> Peer:
     """Who has opened the other end, as the kernel vouches for it."""
+    if sock.family == socket.AF_INET:
+        return Peer(0, tcp_uid(sock.getpeername(), sock.getsockname()))
     raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, _ = struct.unpack("3i", raw)
     return Peer(pid, uid)
+
+
+def tcp_uid(client: tuple[str, int], server: tuple[str, int]) -> int:
+    """Whose socket a connection over the loopback interface comes from; NOBODY if it has gone."""
+    wanted = [_proc_address(client), _proc_address(server)]
+    with open("/proc/self/net/tcp", encoding="ascii") as table:
+        for line in table:
+            fields = line.split()
+            if fields[1:3] == wanted:
+                return int(fields[7])
+    return NOBODY
+
+
+def _proc_address(address: tuple[str, int]) -> str:
+    """`0100007F:2382`, as the kernel prints 127.0.0.1:9090."""
+    number = int.from_bytes(socket.inet_aton(address[0]), sys.byteorder)
+    return f"{number:08X}:{address[1]:04X}"
+
+
+def bind_tcp(port: int) -> socket.socket:
+    """A listening socket on 127.0.0.1. Raises HostError."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", port))
+        sock.listen(BACKLOG)
+    except OSError as exc:
+        sock.close()
+        raise HostError(f"cannot listen on 127.0.0.1:{port}: {exc.strerror}") from exc
+    return sock
 
 
 def bind(path: Path, *, owner: int = 0) -> socket.socket:

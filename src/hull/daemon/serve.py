@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""hulld's front door: a Unix socket, requests by HTTP, answers from a table of routes."""
+"""hulld's front doors: a Unix socket, and vminfod's port; HTTP, answered from tables of routes."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ class Server:
         self._tasks: set[asyncio.Task[None]] = set()
         # Those that are in the middle of a request; a stop waits for them.
         self._busy: set[asyncio.Task[None]] = set()
-        self._path = Path()
+        self._path: Path | None = None
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
 
@@ -58,7 +58,14 @@ class Server:
         if _answers(path):
             raise InUse(f"a hulld listens on {path} already", hint="`hull down` stops it")
         self._path = path
-        self._listener = listen.bind(path)
+        self._accept(listen.bind(path))
+
+    async def start_tcp(self, port: int) -> None:
+        """Listen on a port of the loopback interface. Raises HostError if somebody else does."""
+        self._accept(listen.bind_tcp(port))
+
+    def _accept(self, listener: socket.socket) -> None:
+        self._listener = listener
         self._accepting = asyncio.create_task(
             listen.accept(self._listener, self._limits.connections, self._serve, self._tasks)
         )
@@ -69,7 +76,8 @@ class Server:
             self._accepting.cancel()
             await asyncio.gather(self._accepting, return_exceptions=True)
             self._listener.close()
-            self._path.unlink(missing_ok=True)
+            if self._path:
+                self._path.unlink(missing_ok=True)
         for task in self._tasks - self._busy:
             task.cancel()
         await self._workers.stop(grace)
