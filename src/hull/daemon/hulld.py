@@ -122,6 +122,7 @@ def main() -> None:
     paths = Paths.from_environment()
     # Rotation bounds the log, and "+ argv" of every program that was run is what one looks for.
     logs.configure(paths.log / "hulld.log", level=logging.DEBUG)
+    logs.configure_jobs(paths.log / "vm/logs")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # each zone that is up takes two
     try:

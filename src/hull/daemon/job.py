@@ -5,6 +5,7 @@ A job belongs to hulld, not to the client that asked for it: it goes on to its e
 """
 
 import asyncio
+import contextlib
 import contextvars
 import dataclasses
 import json
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from hull import errors, wire
 from hull.daemon.events import Subscription
 from hull.daemon.listen import Peer
-from hull.daemon.logs import audited
+from hull.daemon.logs import audited, job_log
 from hull.daemon.route import Request, Route
 from hull.wire import JsonObject
 
@@ -150,7 +151,17 @@ class Workers:
 
 
 def run(route: Route, request: Request, peer: Peer) -> Outcome:
-    """A handler from beginning to end, in this thread; never raises."""
+    """A handler from beginning to end, in this thread; never raises.
+
+    What it does to a VM is told in a log of its own too. A login does nothing to it.
+    """
+    kept = route.mutates and route.path.startswith("/vms") and route.action != "login"
+    with job_log(request.request_id, peer.pid) if kept else contextlib.nullcontext():
+        return handle(route, request, peer)
+
+
+def handle(route: Route, request: Request, peer: Peer) -> Outcome:
+    """The handler's answer, as an outcome, with its line in the log."""
     begun = time.monotonic()
     try:
         result = route.handler(request)

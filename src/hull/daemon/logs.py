@@ -5,7 +5,10 @@ import json
 import logging
 import os
 import sys
+import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
@@ -27,6 +30,8 @@ LEVELS = {
 MAX_MESSAGE = 16 * 1024  # characters; one hostile string must not push all others out of the log
 MAX_BYTES = 4 * 1024 * 1024
 KEPT = 3  # older files: hulld.log.1 .. .3
+MAX_JOB_BYTES = 1024 * 1024  # of the log of one job
+KEPT_JOBS = 200
 
 
 def audited(**fields: str | int | float | bool) -> dict[str, object]:
@@ -93,3 +98,57 @@ def configure(path: Path | None, *, level: int = logging.INFO) -> logging.Handle
     logging.getLogger().addHandler(handler)
     logging.getLogger("hull").setLevel(level)
     return handler
+
+
+class JobLogs(logging.Handler):
+    """Beside hulld's own log, a file for each job that changes a VM: SmartOS's /var/log/vm/logs.
+
+    Which job a record belongs to, its request's id says. The oldest files go when there are more
+    than KEPT_JOBS. A file that cannot be written is no reason to fail the job.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._directory = directory
+        self._files: dict[str, Path] = {}  # by request id, while the job runs
+
+    def begin(self, ident: str, pid: int) -> None:
+        """Keep what is logged for request `ident`, of a client with this pid, in a new file."""
+        name = f"{iso_time(time.time())}-{pid}-vmadm.log"
+        with suppress(OSError):
+            self._directory.mkdir(parents=True, exist_ok=True)
+            for old in sorted(self._directory.glob("*.log"))[: -KEPT_JOBS + 1]:
+                old.unlink(missing_ok=True)
+            self._files[ident] = self._directory / name
+
+    def end(self, ident: str) -> None:
+        self._files.pop(ident, None)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        path = self._files.get(request_id.get())
+        if path is None:
+            return
+        with suppress(OSError), path.open("a", encoding="utf-8") as file:
+            if file.tell() < MAX_JOB_BYTES:
+                file.write(self.format(record) + "\n")
+
+
+def configure_jobs(directory: Path) -> logging.Handler:
+    """Keep a log of each job in `directory` from now on; returns the handler."""
+    handler = JobLogs(directory)
+    handler.setFormatter(Bunyan("vmadm"))
+    logging.getLogger().addHandler(handler)
+    return handler
+
+
+@contextmanager
+def job_log(ident: str, pid: int) -> Iterator[None]:
+    """Keep what is logged for request `ident` in a file of its own, if this process keeps any."""
+    keepers = [each for each in logging.getLogger().handlers if isinstance(each, JobLogs)]
+    for keeper in keepers:
+        keeper.begin(ident, pid)
+    try:
+        yield
+    finally:
+        for keeper in keepers:
+            keeper.end(ident)

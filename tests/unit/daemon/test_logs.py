@@ -3,6 +3,8 @@
 
 import json
 import logging
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from hull.daemon import job, logs
 from hull.daemon.listen import Peer
-from hull.daemon.route import Request, Route
+from hull.daemon.route import Handler, Request, Route
 from hull.errors import NotFound
 from hull.wire import Json, JsonObject
 
@@ -106,3 +108,71 @@ def test_a_bug_is_logged_with_its_traceback_and_told_by_its_id(path: Path) -> No
 def test_a_result_that_is_no_json_is_a_bug(path: Path) -> None:
     route = Route(method="GET", path="/x", handler=lambda _: {1, 2}, doc=".")  # type: ignore[arg-type,return-value]  # the bug
     assert job.run(route, Request(), PEER).status == 500
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Iterator[Path]:
+    handler = logs.configure_jobs(tmp_path / "vm/logs")
+    logging.getLogger("hull").setLevel(logging.DEBUG)
+    yield tmp_path / "vm/logs"
+    logging.getLogger().removeHandler(handler)
+    logging.getLogger("hull").setLevel(logging.NOTSET)
+
+
+def vm_route(handler: Handler, action: str = "start") -> Route:
+    return Route(
+        method="POST", path="/vms/{uuid}", action=action, handler=handler, doc="X.", mutates=True
+    )
+
+
+def do(route: Route, ident: str) -> None:
+    token = logs.request_id.set(ident)
+    job.run(route, Request(request_id=ident), Peer(4711, 0))
+    logs.request_id.reset(token)
+
+
+def test_a_job_has_a_log_of_its_own(jobs: Path) -> None:
+    def handler(_: Request) -> Json:
+        logging.getLogger("hull.run").debug("+ mount")
+        token = logs.request_id.set("another")
+        logging.getLogger("hull.run").debug("+ somebody else's")
+        logs.request_id.reset(token)
+        raise NotFound("it is gone")
+
+    do(vm_route(handler), "req-7")
+    (file,) = jobs.iterdir()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]{12}Z-4711-vmadm\.log", file.name)
+    first, last = lines(file)
+    assert (first["name"], first["msg"], first["req_id"]) == ("vmadm", "+ mount", "req-7")
+    assert (last["outcome"], last["audit"]) == ("NotFound: it is gone", True)
+    logging.getLogger("hull.run").info("afterwards")
+    assert len(lines(file)) == 2
+
+
+def test_what_changes_no_vm_has_none(jobs: Path) -> None:
+    do(vm_route(lambda _: None, "login"), "req-1")
+    do(Route(method="GET", path="/vms", handler=lambda _: None, doc="X."), "req-2")
+    do(Route(method="POST", path="/images", handler=lambda _: None, doc="X.", mutates=True), "r")
+    assert not jobs.exists() or list(jobs.iterdir()) == []
+
+
+def test_the_logs_of_jobs_are_bounded(jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "KEPT_JOBS", 3)
+    monkeypatch.setattr(logs, "MAX_JOB_BYTES", 50_000)
+
+    def handler(_: Request) -> Json:
+        for _again in range(20):
+            logging.getLogger("hull.x").info("x" * 10_000)
+        return None
+
+    for number in range(5):
+        do(vm_route(handler), f"req-{number}")
+        time.sleep(0.002)  # a file is named by its millisecond
+    files = sorted(jobs.iterdir())
+    assert [lines(file)[0]["req_id"] for file in files] == ["req-2", "req-3", "req-4"]
+    assert max(file.stat().st_size for file in files) < 70_000
+
+
+def test_a_log_that_cannot_be_written_fails_no_job(jobs: Path) -> None:
+    jobs.parent.write_text("a file where a directory should be")
+    assert job.run(vm_route(lambda _: 1), Request(request_id="r"), Peer(1, 0)).status == 200
