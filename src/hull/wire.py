@@ -5,13 +5,18 @@ On every command's start path, so it imports as little as can be (docs/style.md,
 """
 
 import json
-from _socket import AF_UNIX, SOCK_STREAM, socket
+from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket
 from collections.abc import Iterable, Iterator  # json has loaded it already
+from sys import byteorder
 
 from hull import errors
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 JsonObject = dict[str, Json]
+
+# How a client hands hulld a file descriptor of its own (docs/protocol.md, "Streams").
+DESCRIPTOR = "hull-descriptor"
+SWITCHED = 101  # HTTP's status for it
 
 
 class Response:
@@ -50,6 +55,11 @@ class Response:
         return data
 
     def _chunks(self) -> Iterator[bytes]:
+        if self.status == SWITCHED:
+            while self._buffer or self._more():
+                data, self._buffer = self._buffer, b""
+                yield data
+            return
         if not self._chunked:
             yield self._exactly(int(self.headers.get("content-length") or 0))
             return
@@ -84,14 +94,22 @@ def connect(path: str) -> socket:
     return sock
 
 
-def request(sock: socket, method: str, target: str, body: Json = None) -> Response:
+def request(
+    sock: socket, method: str, target: str, body: Json = None, *, upgrade: str = ""
+) -> Response:
     """Send one request and read the head of the answer."""
     data = b"" if body is None else json.dumps(body).encode()
-    head = f"{method} {target} HTTP/1.1\r\nHost: hull\r\nConnection: close\r\n"
+    wants = f"Upgrade\r\nUpgrade: {upgrade}" if upgrade else "close"
+    head = f"{method} {target} HTTP/1.1\r\nHost: hull\r\nConnection: {wants}\r\n"
     if body is not None:
         head += f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n"
     sock.sendall(head.encode() + b"\r\n" + data)
     return Response(sock)
+
+
+def send_descriptor(sock: socket, fd: int) -> None:
+    """Hand over a file descriptor, once the answer is that the protocol has been switched."""
+    sock.sendmsg([b"\0"], [(SOL_SOCKET, SCM_RIGHTS, fd.to_bytes(4, byteorder))])
 
 
 def error_to_json(error: errors.Error) -> JsonObject:

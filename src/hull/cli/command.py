@@ -19,12 +19,15 @@ Call = Callable[..., Json]
 class Args:
     """What the command line said: positional words, options, and the way to hulld."""
 
-    __slots__ = ("call", "options", "words")
+    __slots__ = ("call", "options", "verb", "words")
 
-    def __init__(self, words: list[str], options: dict[str, str], call: Call) -> None:
+    def __init__(
+        self, words: list[str], options: dict[str, str], call: Call, verb: str = ""
+    ) -> None:
         self.words = words
         self.options = options
         self.call = call
+        self.verb = verb
 
     def word(self, what: str) -> str:
         """The next positional word; it must be there."""
@@ -36,7 +39,7 @@ class Args:
         """The next word, which must look like a UUID."""
         text = self.words.pop(0) if self.words else ""
         if len(text) != 36 or any(text[n] != "-" for n in (8, 13, 18, 23)):
-            raise Usage(f"Invalid or missing UUID{f': {text}' if text else ''}")
+            raise Usage(f"Invalid or missing UUID for {self.verb}")
         return text
 
     def end(self) -> None:
@@ -48,7 +51,7 @@ class Args:
 class Verb:
     """One verb of a command; help, completion and the man page's check come from it."""
 
-    __slots__ = ("aliases", "arguments", "doc", "name", "options", "run")
+    __slots__ = ("aliases", "arguments", "doc", "name", "options", "respell", "run")
 
     def __init__(
         self,
@@ -59,9 +62,11 @@ class Verb:
         *,
         options: dict[str, str] | None = None,  # flag -> name of its value, "" for none
         aliases: tuple[str, ...] = (),
+        respell: Callable[[list[str]], list[str]] | None = None,  # of words that are no options
     ) -> None:
         self.name = name
         self.run = run
+        self.respell = respell
         self.arguments = arguments
         self.doc = doc
         self.options = options or {}
@@ -157,7 +162,7 @@ def parse(verb: Verb, argv: list[str], call: Call) -> Args:
     """Options may stand anywhere before `--`; one that the verb does not have is refused."""
     words: list[str] = []
     options: dict[str, str] = {}
-    rest = list(argv)
+    rest = verb.respell(argv) if verb.respell else list(argv)
     while rest:
         word = rest.pop(0)
         if word == "--":
@@ -168,7 +173,7 @@ def parse(verb: Verb, argv: list[str], call: Call) -> Args:
             continue
         flag, value = _split(verb, word, rest)
         options[flag] = value
-    return Args(words, options, call)
+    return Args(words, options, call, verb.name)
 
 
 def _split(verb: Verb, word: str, rest: list[str]) -> tuple[str, str]:

@@ -24,6 +24,7 @@ def call(
     target: str,
     body: JsonObject | None = None,
     progress: Callable[[JsonObject], None] | None = None,
+    fd: int = -1,
 ) -> Json:
     """What hull.client.call.call does, without hulld. Raises InUse while hulld is there."""
     paths = Paths.from_environment()
@@ -41,6 +42,7 @@ def call(
                 query=match.query,
                 body=body or {},
                 progress=progress or (lambda report: None),
+                fd=fd,
             )
             answer = match.route.handler(request)
     except InUse as exc:

@@ -4,11 +4,54 @@
 import sys
 
 from hull.cli.command import Args, Command, Verb, print_json, query, read_payload, say
-from hull.errors import HostError, NotFound, Usage
+from hull.errors import Error, HostError, NotFound, Usage
 from hull.wire import Json, JsonObject, problems_from_json
 
 DEFAULT_COLUMNS = "uuid,type,ram,state,alias"
 DEFAULT_SORT = "ram,uuid"
+DRIVES = ("disk", "cdrom")
+
+# What SmartOS's vmadm says of a VM that is not there, where it is not `VM U not found`.
+GONE = "bad statusCode: 404"
+MISSING = {
+    # Tools rely on these very words.
+    "get": "zoneadm: {}: No such zone configured",
+    **dict.fromkeys(
+        ("start", "reboot", "kill", "console", "sysrq", "send", "rollback-snapshot", "info"), GONE
+    ),
+}
+# How it begins to say that it has failed.
+FAILED = {
+    "start": "Unable to start VM {}: ",
+    "delete": "Failed to delete VM {}: ",
+    "reprovision": "Failed to reprovision VM {}: ",
+    "info": "Unable to get VM info for VM {}: ",
+}
+
+
+def _ask(
+    args: Args,
+    uuid: str,
+    method: str,
+    tail: str = "",
+    body: Json = None,
+    **more: int,
+) -> Json:
+    """Ask something of one VM; what goes wrong is told in SmartOS's words."""
+    try:
+        return args.call(method, f"/vms/{uuid}{tail}", body, **more)
+    except Usage:
+        raise
+    except Error as exc:
+        missing = isinstance(exc, NotFound) and exc.message == f"VM {uuid} not found"
+        said = MISSING.get(args.verb, "") if missing else ""
+        prefix = FAILED.get(args.verb, "")
+        if not said and not prefix:
+            raise
+        hint = f"{exc.message}; {exc.hint}" if said else exc.hint
+        raise HostError(
+            prefix.format(uuid) + (said.format(uuid) or exc.message), hint=hint
+        ) from None
 
 
 def create(args: Args) -> int:
@@ -30,11 +73,7 @@ def _warn(verb: str, done: Json) -> None:
 def get(args: Args) -> int:
     uuid = args.uuid()
     args.end()
-    try:
-        print_json(args.call("GET", f"/vms/{uuid}"))
-    except NotFound:
-        # Tools rely on these very words.
-        raise NotFound(f"zoneadm: {uuid}: No such zone configured") from None
+    print_json(_ask(args, uuid, "GET"))
     return 0
 
 
@@ -86,13 +125,12 @@ def lookup(args: Args) -> int:
     fields = args.options.get("-o", "")
     if fields and not whole:
         raise HostError("Cannot specify -o without -j")
-    target = query(filter=_filters(args), whole="yes" if whole else "")
+    # Only what is printed: whole objects take time.
+    wanted = "" if whole and not fields else fields or "uuid"
+    target = query(filter=_filters(args), whole="" if wanted else "yes", fields=wanted)
     found = args.call("GET", "/vms" + target)
     assert isinstance(found, list)
-    if whole:
-        names = fields.split(",") if fields else []
-        found = [_only(vm, names) for vm in found]
-    else:
+    if not whole:
         found = [_field(vm, "uuid") for vm in found]
     if "-1" in args.options:
         if len(found) != 1:
@@ -106,12 +144,6 @@ def lookup(args: Args) -> int:
     return 0
 
 
-def _only(vm: Json, names: list[str]) -> Json:
-    if not names or not isinstance(vm, dict):
-        return vm
-    return {name: vm[name] for name in names if name in vm}
-
-
 def _field(answer: Json, name: str) -> str:
     assert isinstance(answer, dict)
     return str(answer[name])
@@ -119,8 +151,8 @@ def _field(answer: Json, name: str) -> str:
 
 def start(args: Args) -> int:
     uuid = args.uuid()
-    args.end()
-    done = args.call("POST", f"/vms/{uuid}?action=start", {})
+    _check_boot_words(args.words)
+    done = _ask(args, uuid, "POST", "?action=start", {})
     if _field(done, "already") == "True":
         say(f"Unable to start VM {uuid}: VM {uuid} is already 'running'")
     else:
@@ -128,10 +160,30 @@ def start(args: Args) -> int:
     return 0
 
 
+def _check_boot_words(words: list[str]) -> None:
+    """What a guest boots from. Zones have no drives: it is read, and has no effect."""
+    orders = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or name not in ("order", "once", *DRIVES):
+            raise Usage(f'Invalid parameter: "{word}"')
+        if name in DRIVES and len(value.split(",")) != 2:
+            raise Usage(f"Parameter to {name} must be: path,model")
+        if name in orders:
+            raise Usage(f"You can only specify '{name}' once when starting a VM")
+        if name not in DRIVES:
+            orders.append(name)
+
+
 def stop(args: Args) -> int:
     uuid = args.uuid()
     args.end()
-    done = args.call("POST", f"/vms/{uuid}?action=stop", {"force": "-F" in args.options})
+    body: JsonObject = {"force": "-F" in args.options}
+    if "-t" in args.options:
+        if not args.options["-t"].isdecimal():
+            raise Usage(f'Invalid timeout: "{args.options["-t"]}"')
+        body["timeout"] = int(args.options["-t"])
+    done = _ask(args, uuid, "POST", "?action=stop", body)
     if _field(done, "already") == "True":
         say(f"VM {uuid} is already not 'running' (currently: {_field(done, 'state')})")
     else:
@@ -142,7 +194,7 @@ def stop(args: Args) -> int:
 def reboot(args: Args) -> int:
     uuid = args.uuid()
     args.end()
-    args.call("POST", f"/vms/{uuid}?action=reboot", {"force": "-F" in args.options})
+    _ask(args, uuid, "POST", "?action=reboot", {"force": "-F" in args.options})
     say(f"Successfully completed reboot for VM {uuid}")
     return 0
 
@@ -150,10 +202,7 @@ def reboot(args: Args) -> int:
 def delete(args: Args) -> int:
     uuid = args.uuid()
     args.end()
-    try:
-        args.call("DELETE", f"/vms/{uuid}")
-    except NotFound as exc:
-        raise NotFound(f"Failed to delete VM {uuid}: {exc.message}") from None
+    _ask(args, uuid, "DELETE")
     say(f"Successfully deleted VM {uuid}")
     return 0
 
@@ -199,30 +248,112 @@ def validate(args: Args) -> int:
 
 
 def create_snapshot(args: Args) -> int:
-    uuid, name = _snapshot(args, "create-snapshot")
-    args.call("POST", f"/vms/{uuid}/snapshots", {"name": name})
+    uuid, name = _snapshot(args)
+    _ask(args, uuid, "POST", "/snapshots", {"name": name})
     say(f"Created snapshot {name} for VM {uuid}")
     return 0
 
 
 def rollback_snapshot(args: Args) -> int:
-    uuid, name = _snapshot(args, "rollback-snapshot")
-    args.call("POST", f"/vms/{uuid}/snapshots?action=rollback", {"name": name})
+    uuid, name = _snapshot(args)
+    _ask(args, uuid, "POST", "/snapshots?action=rollback", {"name": name})
     say(f"Rolled back snapshot {name} for VM {uuid}")
     return 0
 
 
 def delete_snapshot(args: Args) -> int:
-    uuid, name = _snapshot(args, "delete-snapshot")
-    args.call("DELETE", f"/vms/{uuid}/snapshots{query(name=name)}")
+    uuid, name = _snapshot(args)
+    _ask(args, uuid, "DELETE", f"/snapshots{query(name=name)}")
     say(f"Deleted snapshot {name} for VM {uuid}")
     return 0
 
 
-def _snapshot(args: Args, verb: str) -> tuple[str, str]:
+def _snapshot(args: Args) -> tuple[str, str]:
     if len(args.words) != 2:
-        raise Usage(f'Wrong number of parameters to "{verb}"')
+        raise Usage(f'Wrong number of parameters to "{args.verb}"')
     return args.uuid(), args.word("NAME")
+
+
+def reprovision(args: Args) -> int:
+    uuid = args.uuid()
+    args.end()
+    _ask(args, uuid, "POST", "?action=reprovision", read_payload(args, "reprovision"))
+    say(f"Successfully reprovisioned VM {uuid}")
+    return 0
+
+
+def kill(args: Args) -> int:
+    uuid = args.uuid()
+    args.end()
+    done = _ask(args, uuid, "POST", "?action=kill", {"signal": args.options.get("-s", "SIGTERM")})
+    say(f'Sent signal "{_field(done, "signal")}" to init process for VM {uuid}')
+    return 0
+
+
+def _signal_option(argv: list[str]) -> list[str]:
+    """`-9` and `-HUP` as `-s 9` and `-s HUP`."""
+    words = []
+    for word in argv:
+        name = word[1:]
+        is_signal = name.isdecimal() or (len(name) > 1 and name.isupper() and name.isalnum())
+        words += ["-s", name] if word.startswith("-") and is_signal else [word]
+    return words
+
+
+def sysrq(args: Args) -> int:
+    uuid = args.uuid()
+    kind = args.words.pop(0) if args.words else "undefined"
+    args.end()
+    if kind not in ("nmi", "screenshot"):
+        raise Usage(f"Invalid sysrq type: {kind}")
+    _ask(args, uuid, "POST", "?action=sysrq", {"type": kind})
+    say(f"Sent {'NMI' if kind == 'nmi' else 'screenshot sysrq'} to VM {uuid}")
+    return 0
+
+
+def info(args: Args) -> int:
+    uuid = args.uuid()
+    del args.words[:1]  # types of information: a zone has none
+    args.end()
+    print_json(_ask(args, uuid, "GET", "/info"))
+    return 0
+
+
+def send(args: Args) -> int:
+    from hull.cli import transfer
+
+    uuid = args.uuid()
+    target = args.words.pop(0) if args.words else ""
+    args.end()
+
+    def write(fd: int) -> None:
+        _ask(args, uuid, "POST", "?action=send", {}, fd=fd)
+
+    if target:
+        _ask(args, uuid, "GET")  # before anybody is asked to receive it
+        transfer.to_host(target, write)
+    else:
+        transfer.to_stdout(write)
+    say(f"Successfully sent VM {uuid}")
+    return 0
+
+
+def receive(args: Args) -> int:
+    from hull.cli import transfer
+
+    args.end()
+    with transfer.source(args.options.get("-f", "-")) as file:
+        done = args.call("POST", "/vms?action=receive", {}, fd=file.fileno())
+    say(f"Successfully received VM {_field(done, 'uuid')}")
+    return 0
+
+
+def install(args: Args) -> int:
+    uuid = args.uuid()
+    args.end()
+    args.call("POST", f"/zones/{uuid}?action=install", {})
+    say(f"Successfully installed VM {uuid}")
+    return 0
 
 
 def events(args: Args) -> int:
@@ -231,7 +362,7 @@ def events(args: Args) -> int:
     uuid = args.uuid() if args.words else ""
     args.end()
     if uuid:
-        args.call("GET", f"/vms/{uuid}")
+        _ask(args, uuid, "GET")
     printer.follow(uuid, args.options)
     return 0
 
@@ -241,7 +372,11 @@ def console(args: Args) -> int:
 
     uuid = args.uuid()
     args.end()
-    return terminal.console(args.call, uuid, escape=b"\x1d")
+
+    def ask(method: str, target: str) -> Json:
+        return _ask(args, uuid, method, target.removeprefix(f"/vms/{uuid}"))
+
+    return terminal.console(ask, uuid, escape=b"\x1d")
 
 
 FILE = {"-f": "FILE"}
@@ -267,13 +402,19 @@ COMMAND = Command(
             "Print the UUIDs of the VMs that match; -1 fails unless it is exactly one.",
             options={"-j": "", "-1": "", "-o": "FIELDS"},
         ),
-        Verb("start", start, "UUID", "Boot a stopped VM.", aliases=("boot",)),
+        Verb(
+            "start",
+            start,
+            "UUID [order=ORDER] [once=ORDER] [disk=PATH,MODEL …] [cdrom=PATH,MODEL …]",
+            "Boot a stopped VM.",
+            aliases=("boot",),
+        ),
         Verb(
             "stop",
             stop,
-            "UUID [-F]",
+            "UUID [-F] [-t SECONDS]",
             "Shut a VM down; -F kills it.",
-            options={"-F": ""},
+            options={"-F": "", "-t": "SECONDS"},
             aliases=("halt",),
         ),
         Verb("reboot", reboot, "UUID [-F]", "Shut a VM down and boot it.", options={"-F": ""}),
@@ -295,6 +436,33 @@ COMMAND = Command(
         Verb("create-snapshot", create_snapshot, "UUID NAME", "Freeze a VM's file system."),
         Verb("rollback-snapshot", rollback_snapshot, "UUID NAME", "Go back to a snapshot; boots."),
         Verb("delete-snapshot", delete_snapshot, "UUID NAME", "Destroy a snapshot."),
+        Verb(
+            "reprovision",
+            reprovision,
+            "UUID [-f FILE]",
+            "Replace a VM's root by a clone of another image; its data stay.",
+            options=FILE,
+        ),
+        Verb(
+            "kill",
+            kill,
+            "[-s SIGNAL | -SIGNAL] UUID",
+            "Send a signal to a VM's init.",
+            options={"-s": "SIGNAL"},
+            respell=_signal_option,
+        ),
+        Verb("sysrq", sysrq, "UUID nmi|screenshot", "Press a key of a guest's."),
+        Verb("info", info, "UUID [TYPE,…]", "Print what a guest's hypervisor knows, as JSON."),
+        Verb("send", send, "UUID [HOST]", "Stop a VM, and write it as a stream, or to a host."),
+        Verb(
+            "receive",
+            receive,
+            "[-f FILE]",
+            "Make a VM of a stream that `vmadm send` has written.",
+            options=FILE,
+            aliases=("recv",),
+        ),
+        Verb("install", install, "UUID", "Give a configured zone its data."),
         Verb(
             "events",
             events,

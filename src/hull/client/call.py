@@ -21,15 +21,20 @@ def call(
     target: str,
     body: wire.Json = None,
     progress: Callable[[wire.JsonObject], None] | None = None,
+    fd: int = -1,
 ) -> wire.Json:
     """Send one request; returns its result. Raises the error that hulld answered with.
 
-    `progress`, a function of one JSON object, gets each progress report of a long job.
+    `progress`, a function of one JSON object, gets each progress report of a long job. `fd` is
+    handed to hulld, where the route takes one: a stream goes through it and not through here.
     """
     sock = wire.connect(socket_path())
     try:
-        response = wire.request(sock, method, target, body)
-        if response.headers.get("content-type") != "application/x-ndjson":
+        upgrade = wire.DESCRIPTOR if fd >= 0 else ""
+        response = wire.request(sock, method, target, body, upgrade=upgrade)
+        if response.status == wire.SWITCHED:
+            wire.send_descriptor(sock, fd)
+        elif response.headers.get("content-type") != "application/x-ndjson":
             answer = json.loads(response.read() or b"null")
             if response.status >= 400:
                 raise wire.error_from_json(answer)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hull.daemon import openapi
 from hull.daemon.api_images import image_routes
+from hull.daemon.api_vms import verb_routes
 from hull.daemon.api_zones import zone_routes
 from hull.daemon.events import Bus, Subscription, ready_event
 from hull.daemon.route import Request, Route
@@ -47,6 +48,14 @@ FORCE: JsonObject = {
     "properties": {"force": {"type": "boolean", "description": "kill, do not ask"}},
     "additionalProperties": False,
 }
+STOP: JsonObject = {
+    "type": "object",
+    "properties": {
+        "force": {"type": "boolean", "description": "kill, do not ask"},
+        "timeout": {"type": "integer", "minimum": 0, "description": "seconds; docker VMs only"},
+    },
+    "additionalProperties": False,
+}
 NAME = _object(name=TEXT)
 
 
@@ -65,6 +74,7 @@ def routes(host: Host, bus: Bus) -> list[Route]:
         *_general(host, bus),
         *_vms(host),
         *_one_vm(host),
+        *verb_routes(host),
         *_snapshots(host),
         *image_routes(host),
         *zone_routes(host),
@@ -108,7 +118,9 @@ def _vms(host: Host) -> list[Route]:
     def find(request: Request) -> Json:
         filters = [line for line in request.query.get("filter", "").split("\n") if line]
         if "columns" not in request.query:
-            return list(lookup.lookup(filters, host, whole="whole" in request.query))
+            fields = tuple(name for name in request.query.get("fields", "").split(",") if name)
+            whole = "whole" in request.query
+            return list(lookup.lookup(filters, host, whole=whole, fields=fields))
         columns = request.query["columns"].split(",")
         sort = request.query.get("sort", "").split(",")
         return lookup.table(columns, filters, [key for key in sort if key], host)
@@ -124,6 +136,7 @@ def _vms(host: Host) -> list[Route]:
                 "columns": "comma-separated fields: answer with a table",
                 "sort": "comma-separated fields, `-` before one reverses it",
                 "whole": "any value: with everything that is slow to find out",
+                "fields": "comma-separated properties: of each VM only those",
             },
             result={"type": ["array", "object"]},
         ),
@@ -200,6 +213,15 @@ def _one_vm(host: Host) -> list[Route]:
 
 
 def _power(host: Host) -> list[Route]:
+    def stop_(request: Request) -> Json:
+        timeout = request.body.get("timeout")
+        return stop.stop(
+            request.params["uuid"],
+            host,
+            force=request.body.get("force") is True,
+            timeout=timeout if isinstance(timeout, int) else None,
+        )
+
     return [
         Route(
             method="POST",
@@ -216,9 +238,9 @@ def _power(host: Host) -> list[Route]:
             method="POST",
             path=VM_PATH,
             action="stop",
-            handler=_forcible(stop.stop, host),
+            handler=stop_,
             doc="Shut a VM down.",
-            body=FORCE,
+            body=STOP,
             result=STATE_RESULT,
             long=True,
             mutates=True,

@@ -3,13 +3,17 @@
 
 import asyncio
 import contextlib
+import os
+import select
 import socket
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import cast
 
 import h11
 
 from hull.errors import Usage
+from hull.wire import DESCRIPTOR, SWITCHED
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -46,6 +50,7 @@ class HttpRequest:
     target: str
     request_id: str  # as the client sent it, or ""
     body: bytes
+    upgrade: str = ""  # the protocol that the client would go on with
 
 
 class Connection:
@@ -95,6 +100,7 @@ class Connection:
             target=head.target.decode("latin-1"),
             request_id=headers.get(b"x-request-id", b"").decode("latin-1"),
             body=body,
+            upgrade=headers.get(b"upgrade", b"").decode("latin-1"),
         )
 
     async def _body(self, headers: dict[bytes, bytes]) -> bytes:
@@ -127,6 +133,26 @@ class Connection:
         """Wait until the client closes its end; whatever it sends is thrown away."""
         while await self._reader.read(CHUNK):
             pass
+
+    # -- another protocol -------------------------------------------------------------------------
+    async def take_descriptor(self) -> int:
+        """Leave HTTP and take the file descriptor that the client sends; the caller closes it.
+
+        Afterwards only `raw` is of use.
+        """
+        transport = cast(asyncio.Transport, self._writer.transport)
+        transport.pause_reading()  # the stream reader's recv() would drop the descriptor
+        headers = [("Connection", "Upgrade"), ("Upgrade", DESCRIPTOR)]
+        switch = h11.InformationalResponse(
+            status_code=SWITCHED, headers=headers, reason=b"Switching Protocols"
+        )
+        await self._send(switch)
+        sock = transport.get_extra_info("socket")
+        return await asyncio.to_thread(receive_descriptor, sock.fileno(), self._limits.head_time)
+
+    async def raw(self, data: bytes) -> None:
+        """Some bytes after HTTP was left."""
+        await self._write(data)
 
     # -- writing ----------------------------------------------------------------------------------
     async def answer(self, status: int, body: bytes, *, request_id: str = "") -> None:
@@ -183,6 +209,19 @@ class Connection:
     def abort(self) -> None:
         """Close and forget what has not been sent."""
         self._writer.transport.abort()
+
+
+def receive_descriptor(fd: int, timeout: float) -> int:
+    """The file descriptor that comes on socket `fd`. Raises ConnectionError."""
+    with socket.socket(fileno=os.dup(fd)) as sock:
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        if not poll.poll(timeout * 1000):
+            raise ConnectionAbortedError("the client sends no file descriptor")
+        _, fds, _, _ = socket.recv_fds(sock, 1, 1, socket.MSG_CMSG_CLOEXEC)
+    if not fds:
+        raise ConnectionAbortedError("the client has sent no file descriptor")
+    return fds[0]
 
 
 def _headers(content_type: str, request_id: str) -> list[tuple[str, str]]:

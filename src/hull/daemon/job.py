@@ -10,6 +10,7 @@ import contextvars
 import dataclasses
 import json
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -124,6 +125,7 @@ class Workers:
         """Begin a handler. From the loop's thread."""
         job = Job(asyncio.get_running_loop())
         if len(self._pending) >= self._waiting:
+            close_descriptor(request)
             job.finish(BUSY)
             return job
         asked = dataclasses.replace(request, progress=job.report)
@@ -133,6 +135,7 @@ class Workers:
         self._pending.add(future)
 
         def ended(done: Future[Outcome]) -> None:
+            close_descriptor(request)
             job.tell(self._pending.discard, done)
             job.tell(job.finish, STOPPING if done.cancelled() else done.result())
 
@@ -148,6 +151,12 @@ class Workers:
             await asyncio.sleep(0.02)
         if self._pending:
             log.warning("%d jobs still run", len(self._pending))
+
+
+def close_descriptor(request: Request) -> None:
+    """The one that the client handed over: its reader waits for the end of the stream."""
+    if request.fd >= 0:
+        os.close(request.fd)
 
 
 def run(route: Route, request: Request, peer: Peer) -> Outcome:

@@ -27,6 +27,7 @@ class Request:
     request_id: str = ""
     # Called as often as there is something to say, from the handler's thread; never waits.
     progress: Callable[[JsonObject], None] = lambda report: None
+    fd: int = -1  # the client's, of a route that takes one; the handler leaves it open
 
 
 Handler = Callable[[Request], Json | Subscription]
@@ -52,6 +53,7 @@ class Route:
     long: bool = False  # may take seconds and report progress
     mutates: bool = False  # changes the host: audited
     stream: bool = False  # answers with JSON lines until the client leaves
+    descriptor: bool = False  # the client hands over a file that the handler reads or writes
 
     @property
     def target(self) -> str:

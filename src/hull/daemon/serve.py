@@ -8,6 +8,7 @@ import re
 import socket
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import h11
@@ -20,7 +21,7 @@ from hull.daemon.listen import Peer
 from hull.daemon.logs import request_id
 from hull.daemon.route import Request, Route, Table
 from hull.errors import Error, InUse, Refused, Usage
-from hull.wire import JsonObject
+from hull.wire import DESCRIPTOR, JsonObject
 
 log = logging.getLogger("hull.serve")
 
@@ -143,13 +144,25 @@ class Server:
                     body=parse_body(request.body, match.route),
                     request_id=ident,
                 )
+                check_upgrade(request, match.route)
             except Error as exc:
                 outcome = outcome_of(exc)
                 await connection.answer(outcome.status, outcome.body, request_id=ident)
                 return
+            if match.route.descriptor:
+                asked = replace(asked, fd=await connection.take_descriptor())
+                await self._tell(connection, self._workers.start(match.route, asked, peer))
+                return
             await self._respond(connection, self._workers.start(match.route, asked, peer), ident)
         finally:
             request_id.reset(token)
+
+    async def _tell(self, connection: Connection, job: Job) -> None:
+        """JSON lines, after HTTP was left."""
+        async for report in job.reports():
+            await connection.raw(progress_line(report))
+        assert job.outcome is not None
+        await connection.raw(last_line(job.outcome))
 
     async def _respond(self, connection: Connection, job: Job, ident: str) -> None:
         """One JSON body if the job ends without a report, else lines as they come."""
@@ -158,7 +171,7 @@ class Server:
             if not begun:
                 await connection.begin(request_id=ident)
                 begun = True
-            await connection.lines(b'{"progress": ' + report + b"}\n")
+            await connection.lines(progress_line(report))
         outcome = job.outcome
         assert outcome is not None
         if outcome.subscription:
@@ -209,6 +222,19 @@ def _answers(path: Path) -> bool:
 
 async def _refuse(connection: Connection, error: Error, status: int) -> None:
     await connection.refuse(status, outcome_of(error).body)
+
+
+def check_upgrade(request: HttpRequest, route: Route) -> None:
+    """Raises Usage if the client will not hand over the file descriptor that the route takes."""
+    if route.descriptor and request.upgrade != DESCRIPTOR:
+        raise Usage(
+            f"{route.method} {route.target} takes a file descriptor",
+            hint=f"ask to upgrade to {DESCRIPTOR}, as docs/protocol.md says",
+        )
+
+
+def progress_line(report: bytes) -> bytes:
+    return b'{"progress": ' + report + b"}\n"
 
 
 def last_line(outcome: Outcome) -> bytes:

@@ -14,18 +14,23 @@ from hull.wire import Json, JsonObject
 TYPES = {"L": "LX", "K": "KVM", "H": "BHYVE"}
 
 
-def vm_to_view(vm: VM, status: JsonObject) -> JsonObject:
+def vm_to_view(
+    vm: VM, status: JsonObject, only: frozenset[str] | None = None
+) -> JsonObject:
     """What `vmadm get` prints. `status`: values of the rows of model/status.py, and no others.
 
     What follows from the VM alone (zonename, zonepath, hvm, …) is filled in; `status` has the last
-    word.
+    word. With `only`, other properties need not be there: a table of many VMs shows few of them.
     """
     letter = BRANDS[vm.brand]
     view: JsonObject = {}
-    for name, row in rows(VM).items():
+    table = rows(VM)
+    for name in table if only is None else table.keys() & only:
+        row = table[name]
         if row.belongs(letter) and _is_shown(getattr(vm, name), row):
             view[name] = _value_to_view(getattr(vm, name), row, letter)
-    view["nics"] = [_element_to_view(nic, letter) | first_ipv4(nic) for nic in vm.nics]
+    if only is None or "nics" in only:
+        view["nics"] = [_element_to_view(nic, letter) | first_ipv4(nic) for nic in vm.nics]
     zfs_filesystem = f"{vm.zpool}/{vm.uuid}"
     if vm.delegate_dataset:
         view["datasets"] = [f"{zfs_filesystem}/data"]
@@ -36,8 +41,8 @@ def vm_to_view(vm: VM, status: JsonObject) -> JsonObject:
         "hvm": letter in HVM,
         "snapshots": [],
     }
-    table = rows(Status)
-    view |= {name: value for name, value in status.items() if _is_shown(value, table[name])}
+    live = rows(Status)
+    view |= {name: value for name, value in status.items() if _is_shown(value, live[name])}
     if "zoneid" in view:
         view["zonedid"] = view["zoneid"]
     return view
@@ -47,7 +52,9 @@ def vm_to_listed(view: JsonObject) -> JsonObject:
     """A view with what only list and lookup have: `type`, and `ram` for zones."""
     letter = BRANDS[str(view["brand"])]
     listed = view | {"type": TYPES.get(letter, "OS")}
-    return listed if letter in HVM else listed | {"ram": view["max_physical_memory"]}
+    if letter not in HVM and "max_physical_memory" in view:
+        listed["ram"] = view["max_physical_memory"]
+    return listed
 
 
 def _is_shown(value: object, row: Prop) -> bool:

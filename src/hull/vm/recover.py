@@ -7,11 +7,13 @@ from contextlib import suppress
 
 from hull.errors import Error
 from hull.host.host import Host
+from hull.vm import reprovision
 from hull.vm.delete import destroy
+from hull.vm.send import forget_snapshots
 from hull.vm.start import IDS_PER_ZONE, boot, metadata_socket
 from hull.vm.stop import ended, halt, shut_down
 from hull.zone import boots
-from hull.zone.index import INCOMPLETE, INSTALLED
+from hull.zone.index import INCOMPLETE, INSTALLED, RECEIVING
 
 log = logging.getLogger("hull.recover")
 
@@ -21,9 +23,11 @@ BOOTS_AT_ONCE = 4
 def recover(host: Host) -> None:
     """Finish what a crash left half done; zones that run are taken over as they are."""
     for zone in host.index.all():
-        if zone.zone_state == INCOMPLETE and not zone.kept:
+        if zone.zone_state in (INCOMPLETE, RECEIVING) and not zone.kept:
             log.warning("VM %s was incomplete: destroyed", zone.uuid)
             destroy(zone.uuid, host)
+    reprovision.resume(host)
+    forget_snapshots(host)
     for entry in host.boots.all():
         take_over(entry, host)
     remove_strays(host)

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from hull.brand.brand import exit_meaning
 from hull.brand.table import BRANDS
-from hull.errors import HostError, InvalidState, NotFound
+from hull.errors import HostError, InvalidState, NotFound, Unsupported
 from hull.host.host import Host
+from hull.vm import network
 from hull.vm.announce import announce, operation
 from hull.vm.complete import timestamp
 from hull.vm.start import boot, remove_metadata_socket
@@ -19,21 +20,27 @@ from hull.zone import boots
 from hull.zone.runtime import ExitStatus
 
 SHUTDOWN_SECONDS = 60.0  # what an OS zone gets to shut down in, as on SmartOS
+DOCKER_SECONDS = 10.0  # what a container gets after its SIGTERM
 KILL_SECONDS = 10.0
 # An init that dies sooner than this after its start is not started again: it would only loop.
 RESTART_AFTER_SECONDS = 10.0
 
 
-def stop(uuid: str, host: Host, *, force: bool = False) -> JsonObject:
+def stop(uuid: str, host: Host, *, force: bool = False, timeout: int | None = None) -> JsonObject:
     """Shut a VM down (`force`: kill it), and leave it down at the host's next start.
 
-    Stopping what does not run is not an error: the result then says so.
+    Stopping what does not run is not an error: the result then says so. `timeout`, in seconds, is
+    for docker VMs only.
     """
     with operation(uuid, host):
         zone = host.index.get(uuid)
+        if timeout is not None and not zone.vm.docker:
+            raise Unsupported(
+                "Timeout option is only supported for bhyve, KVM and docker containers."
+            )
         if not host.boots.find(uuid):
             return {"uuid": uuid, "already": True, "state": state(zone, host)}
-        shut_down(uuid, host, force=force)
+        shut_down(uuid, host, force=force, timeout=timeout)
         host.index.edit(uuid, lambda vm: replace(vm, autoboot=False))
     return {"uuid": uuid, "already": False, "state": "stopped"}
 
@@ -42,7 +49,7 @@ def reboot(uuid: str, host: Host, *, force: bool = False) -> JsonObject:
     """Shut a running VM down and boot it again, with its configuration of now."""
     with operation(uuid, host):
         zone = host.index.get(uuid)
-        if not host.boots.find(uuid):
+        if not host.boots.find(uuid) and not zone.vm.docker:
             raise InvalidState(
                 f'Cannot reboot vm from state "{state(zone, host)}", must be "running"'
             )
@@ -51,14 +58,16 @@ def reboot(uuid: str, host: Host, *, force: bool = False) -> JsonObject:
     return {"uuid": uuid}
 
 
-def shut_down(uuid: str, host: Host, *, force: bool = False) -> None:
+def shut_down(uuid: str, host: Host, *, force: bool = False, timeout: int | None = None) -> None:
     """End a zone that is up: ask its init, wait, and kill what does not listen."""
     entry = host.boots.find(uuid)
     if not force and entry and not entry.held:
         host.boots.change(uuid, state=boots.SHUTTING_DOWN)
         announce(uuid, host)
-        host.runtime.kill(uuid, BRANDS[host.index.get(uuid).vm.brand].stop_signal)
-        host.runtime.wait_exit(uuid, SHUTDOWN_SECONDS)
+        vm = host.index.get(uuid).vm
+        host.runtime.kill(uuid, signal.SIGTERM if vm.docker else BRANDS[vm.brand].stop_signal)
+        patience = DOCKER_SECONDS if vm.docker else SHUTDOWN_SECONDS
+        host.runtime.wait_exit(uuid, patience if timeout is None else timeout)
     halt(uuid, host)
 
 
@@ -78,6 +87,7 @@ def halt(uuid: str, host: Host) -> None:
         host.index.change(
             uuid, exit_status=status.code, exit_timestamp=timestamp(status.when), provisioning=False
         )
+        network.keep_leases(host.index.get(uuid).vm, host)  # those of nics that it had
 
 
 def _end_of_init(uuid: str, host: Host) -> ExitStatus:

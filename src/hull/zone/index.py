@@ -19,6 +19,7 @@ from hull.wire import Json, JsonObject
 # What a record's `zone_state` may be. The states of a zone that is up are the runtime's to tell.
 CONFIGURED = "configured"  # a record, and no data
 INCOMPLETE = "incomplete"  # being made or unmade: start-up destroys what it finds so, if not kept
+RECEIVING = "receiving"  # being made by vmadm receive; start-up destroys it too
 INSTALLED = "installed"
 
 

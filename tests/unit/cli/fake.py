@@ -18,6 +18,7 @@ class FakeHulld:
 
     answers: list[Json | Error] = field(default_factory=list)
     asked: list[tuple[str, str, Json]] = field(default_factory=list)
+    descriptors: list[int] = field(default_factory=list)  # handed over with each; -1: none
 
     def call(
         self,
@@ -25,8 +26,10 @@ class FakeHulld:
         target: str,
         body: Json = None,
         progress: Callable[[JsonObject], None] | None = None,
+        fd: int = -1,
     ) -> Json:
         self.asked.append((method, target, body))
+        self.descriptors.append(fd)
         if progress:
             progress({"step": "installed"})
         answer = self.answers.pop(0)
