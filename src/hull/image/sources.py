@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MPL-2.0
 """The image sources of this host: `imgadm.conf`, a list of servers asked in order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from hull.errors import InvalidPayload, Problem, Unsupported
+from hull.image.auth import credentials
 from hull.image.dsapi import Dsapi
 from hull.image.imgapi import Imgapi
-from hull.image.source import IMGAPI, TYPES, Source
+from hull.image.oci import Docker
+from hull.image.simplestreams import Simplestreams
+from hull.image.source import DOCKER, IMGAPI, TYPES, Source
 from hull.image.web import USER_AGENT, Server
 from hull.linux.files import read_json, write_json
 from hull.linux.lock import lock
@@ -23,6 +26,7 @@ class Configured:
     type: str = IMGAPI
     insecure: bool = False  # certificates are not checked
     agent: str = USER_AGENT
+    credentials: str = ""  # for a registry; not of imgadm.conf
 
     def to_json(self) -> JsonObject:
         shown: JsonObject = {"url": self.url, "type": self.type}
@@ -41,6 +45,10 @@ def open_source(configured: Configured, channel: str = "") -> Source:
             return Imgapi(server, channel)
         case "dsapi":
             return Dsapi(server)
+        case "docker":
+            return Docker(server, configured.credentials)
+        case "simplestreams":
+            return Simplestreams(server)
         case _:
             raise Unsupported(
                 f'image sources of type "{configured.type}" are not supported',
@@ -55,10 +63,16 @@ def sources(paths: Paths) -> list[Configured]:
     agent = f"{USER_AGENT} {extra}" if isinstance(extra, str) and extra else USER_AGENT
     listed = config.get("sources")
     return [
-        parse_source(item, agent)
+        _with_credentials(paths, parse_source(item, agent))
         for item in (listed if isinstance(listed, list) else [])
         if isinstance(item, dict)
     ]
+
+
+def _with_credentials(paths: Paths, source: Configured) -> Configured:
+    if source.type != DOCKER:
+        return source
+    return replace(source, credentials=credentials(paths, source.url))
 
 
 def parse_source(item: JsonObject, agent: str = USER_AGENT) -> Configured:
