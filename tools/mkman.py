@@ -30,8 +30,8 @@ them. Below each property:
   bhyve.
 * **Column** of `vmadm list -o`, where it is one.
 
-Properties marked *not supported yet* are refused unless they say what is so anyway; the brands
-{later} are not supported yet.
+Unknown properties, and those that are not for the brand or for the payload, are ignored with a
+warning. The brands {later} are not supported yet; what only they have is marked.
 
 ## PROPERTIES
 """

@@ -350,6 +350,18 @@ def test_update_and_validate(clean_host: TestHost, base_image: str) -> None:
         "vmadm", "validate", "create", stdin='{"brand": "joyent", "ram": "x"}', check=False
     )
     assert wrong.returncode == 1
+    assert json.loads(wrong.stderr) == {
+        "bad_values": ["ram"],
+        "bad_properties": [],
+        "missing_properties": ["image_uuid"],
+    }
+    odd = clean_host("vmadm", "update", uuid, "vcpus=2", "qota=5", "alias=db")
+    assert odd.stderr.splitlines() == [
+        "vmadm update: warning: vcpus: not for VMs of brand joyent (ignored; only for kvm, bhyve)",
+        "vmadm update: warning: qota: unknown property (did you mean `quota`?)",
+        f"Successfully updated VM {uuid}",
+    ]
+    assert clean_host.json("vmadm", "get", uuid)["alias"] == "db"
 
 
 def test_list_lookup_and_zoneadm(clean_host: TestHost, base_image: str) -> None:

@@ -24,7 +24,7 @@ def check_filesystems(name: str, filesystems: Sequence[Filesystem]) -> Iterable[
     """Which of them hide another: each target can be taken once."""
     seen = set()
     for each in filesystems:
-        target = posixpath.normpath(each.target)
+        target = posixpath.normpath("/" + each.target.lstrip("/"))
         if target in seen:
             yield Problem(name, f"two file systems on {target}", "use another target")
         seen.add(target)

@@ -14,7 +14,7 @@ from hull.model.convert import describe
 from hull.model.decode import Context, Values, build, context, decode_values
 from hull.model.filesystems import check_filesystems, new_filesystems
 from hull.model.nics import check_nics, finish_nics, merge_nics
-from hull.model.prop import BRANDS, SUPPORTED
+from hull.model.prop import BRANDS, SUPPORTED, rows
 from hull.model.routes import check_route_nics, check_routes
 from hull.model.table import payload_rows
 from hull.model.update import apply_update
@@ -143,7 +143,7 @@ def _new_vm(values: Values, ctx: Context) -> VM:
     _check_zonename(values, ctx)
     placed = merge_nics("nics", values.pop("nics", ()), ctx.problems)
     filesystems = new_filesystems("filesystems", values.pop("filesystems", ()), ctx)
-    vm = build(VM, values)
+    vm = build(VM, {name: value for name, value in values.items() if name in rows(VM)})
     vm = replace(vm, nics=finish_nics([nic for _, nic in placed], vm.brand))
     bad_routes = list(check_routes("routes", vm.routes))
     ctx.problems.extend(check_nics(placed))

@@ -101,15 +101,16 @@ VMS: list[Json] = [{"uuid": UUID, "alias": "a", "ram": 1}, {"uuid": OTHER, "alia
 def test_lookup_prints_uuids(run: Shell) -> None:
     done = run("lookup", "alias=a", answer=VMS)
     assert (done.status, done.out) == (0, f"{UUID}\n{OTHER}\n")
-    assert run.hulld.asked == [("GET", "/vms?filter=alias%3Da", None)]
+    assert run.hulld.asked == [("GET", "/vms?filter=alias%3Da&fields=uuid", None)]
     assert run("lookup", answer=[]).out == ""
 
 
 def test_lookup_as_json(run: Shell) -> None:
     assert json.loads(run("lookup", "-j", answer=VMS).out) == VMS
     assert run.hulld.asked == [("GET", "/vms?whole=yes", None)]
-    done = run("lookup", "-j", "-o", "alias,nosuch", answer=VMS)
-    assert json.loads(done.out) == [{"alias": "a"}, {"alias": "b"}]
+    done = run("lookup", "-j", "-o", "alias,nosuch", answer=[{"alias": "a"}])
+    assert json.loads(done.out) == [{"alias": "a"}]
+    assert run.hulld.asked[-1] == ("GET", "/vms?fields=alias%2Cnosuch", None)
 
 
 def test_unique_lookup(run: Shell) -> None:
@@ -137,18 +138,73 @@ def test_get(run: Shell, verb: str) -> None:
     assert run.hulld.asked == [("GET", f"/vms/{UUID}", None)]
 
 
-def test_get_of_nothing_says_what_tools_look_for(run: Shell) -> None:
-    done = run("get", UUID, answer=NotFound("VM not found"))
+MISSING = {
+    "get": f"zoneadm: {UUID}: No such zone configured",
+    "start": f"Unable to start VM {UUID}: bad statusCode: 404",
+    "stop": f"VM {UUID} not found",
+    "update": f"VM {UUID} not found",
+    "create-snapshot": f"VM {UUID} not found",
+    "delete-snapshot": f"VM {UUID} not found",
+    "events": f"VM {UUID} not found",
+    "delete": f"Failed to delete VM {UUID}: VM {UUID} not found",
+    "reprovision": f"Failed to reprovision VM {UUID}: VM {UUID} not found",
+    "reboot": "bad statusCode: 404",
+    "kill": "bad statusCode: 404",
+    "console": "bad statusCode: 404",
+    "sysrq": "bad statusCode: 404",
+    "send": "bad statusCode: 404",
+    "rollback-snapshot": "bad statusCode: 404",
+    "info": f"Unable to get VM info for VM {UUID}: bad statusCode: 404",
+}
+
+
+@pytest.mark.parametrize("verb", MISSING)
+def test_a_vm_that_is_not_there(run: Shell, verb: str, payload: str) -> None:
+    words = {
+        "update": ["alias=x"],
+        "sysrq": ["nmi"],
+        "send": ["somewhere"],
+        "reprovision": ["-f", payload],
+    }
+    if verb.endswith("-snapshot"):
+        words[verb] = ["name"]
+    missing = NotFound(f"VM {UUID} not found", hint="look around")
+    done = run(verb, UUID, *words.get(verb, []), answer=missing)
     assert (done.status, done.out) == (1, "")
-    assert f"zoneadm: {UUID}: No such zone configured" in done.err
+    first, hint = done.err.splitlines()
+    assert first == f"vmadm {verb}: {MISSING[verb]}"
+    assert "look around" in hint
+
+
+def test_another_thing_that_is_missing_keeps_its_name(run: Shell) -> None:
+    message = f'No snapshot named "a" for {UUID}'
+    done = run("rollback-snapshot", UUID, "a", answer=NotFound(message))
+    assert (done.status, done.err) == (1, f"vmadm rollback-snapshot: {message}\n")
 
 
 # -- create, update, validate ----------------------------------------------------------------------
 def test_create(run: Shell, payload: str) -> None:
-    done = run("create", "-f", payload, answer={"uuid": UUID})
+    done = run("create", "-f", payload, answer={"uuid": UUID, "warnings": []})
     assert (done.status, done.out) == (0, "")
     assert done.err == f"Successfully created VM {UUID}\n"
     assert run.hulld.asked == [("POST", "/vms", {"alias": "nsa-box"})]
+
+
+WARNINGS: list[Json] = [
+    {"path": "max_fysical_memory", "message": "unknown property", "hint": "did you mean `x`?"},
+    {"path": "vcpus", "message": "not for VMs of brand joyent", "hint": ""},
+]
+
+
+@pytest.mark.parametrize(("verb", "words"), [("create", []), ("update", [UUID])])
+def test_what_is_ignored_is_named(run: Shell, payload: str, verb: str, words: list[str]) -> None:
+    done = run(verb, *words, "-f", payload, answer={"uuid": UUID, "warnings": WARNINGS})
+    assert (done.status, done.out) == (0, "")
+    assert done.err == (
+        f"vmadm {verb}: warning: max_fysical_memory: unknown property (did you mean `x`?)\n"
+        f"vmadm {verb}: warning: vcpus: not for VMs of brand joyent\n"
+        f"Successfully {verb}d VM {UUID}\n"
+    )
 
 
 def test_every_problem_of_a_payload_is_named(run: Shell, payload: str) -> None:
@@ -161,9 +217,9 @@ def test_every_problem_of_a_payload_is_named(run: Shell, payload: str) -> None:
 
 
 def test_update_from_a_file_and_from_words(run: Shell, payload: str) -> None:
-    done = run("update", UUID, "-f", payload, answer={"uuid": UUID})
+    done = run("update", UUID, "-f", payload, answer={"uuid": UUID, "warnings": []})
     assert (done.status, done.err) == (0, f"Successfully updated VM {UUID}\n")
-    run("update", UUID, "alias=a=b", "quota=20", answer={"uuid": UUID})
+    run("update", UUID, "alias=a=b", "quota=20", answer={"uuid": UUID, "warnings": []})
     target = f"/vms/{UUID}?action=update"
     assert run.hulld.asked == [
         ("POST", target, {"alias": "nsa-box"}),
@@ -177,10 +233,25 @@ def test_update_takes_no_bare_word(run: Shell) -> None:
     assert '"alias" is not of the form property=value' in done.err
 
 
+VALID: JsonObject = {"valid": True, "problems": [], "report": {}}
+
+
+def test_validate_prints_smartos_object_and_reasons(run: Shell, payload: str) -> None:
+    report: JsonObject = {"bad_values": [], "bad_properties": ["vcpus"], "missing_properties": []}
+    answer: JsonObject = {"brand": "joyent", "valid": False, "report": report}
+    done = run("validate", "create", "-f", payload, answer=answer | {"problems": WARNINGS})
+    assert done.status == 1
+    assert done.out == (
+        "max_fysical_memory: unknown property (did you mean `x`?)\n"
+        "vcpus: not for VMs of brand joyent\n"
+    )
+    assert done.err == json.dumps(report, indent=2) + "\n"
+
+
 def test_validate(run: Shell, payload: str) -> None:
-    done = run("validate", "create", "-f", payload, answer={"brand": "joyent"})
+    done = run("validate", "create", "-f", payload, answer={"brand": "joyent"} | VALID)
     assert (done.status, done.err) == (0, "VALID 'create' payload for joyent brand VMs.\n")
-    run("validate", "update", "lx", "-f", payload, answer={"brand": "lx"})
+    run("validate", "update", "lx", "-f", payload, answer={"brand": "lx"} | VALID)
     body: JsonObject = {"action": "create", "brand": "", "payload": {"alias": "nsa-box"}}
     assert run.hulld.asked == [
         ("POST", "/vms?action=validate", body),
@@ -278,14 +349,14 @@ def test_a_snapshot_needs_a_vm_and_a_name(run: Shell, verb: str, argv: list[str]
 # -- wrong usage -----------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "verb",
-    [verb.name for verb in COMMAND.verbs if verb.arguments.startswith("UUID")],
+    [verb.name for verb in COMMAND.verbs if "UUID" in verb.arguments.replace("[UUID]", "")],
 )
 def test_a_uuid_is_looked_at_before_anything_is_asked(run: Shell, verb: str) -> None:
     words = ["name"] if verb.endswith("-snapshot") else []
     for uuid in ("foo", UUID.upper()[:-1]):
         done = run(verb, uuid, *words)
         assert (done.status, done.out, run.hulld.asked) == (2, "", [])
-        assert f"vmadm {verb}: Invalid or missing UUID: {uuid}\n" in done.err
+        assert f"vmadm {verb}: Invalid or missing UUID for {verb}\n" in done.err
 
 
 @pytest.mark.parametrize("verb", [verb.name for verb in COMMAND.verbs])
@@ -295,7 +366,7 @@ def test_an_unknown_option_is_never_ignored(run: Shell, verb: str) -> None:
     assert done.err.startswith(f"vmadm {verb}: unknown option: -Z\n")
 
 
-@pytest.mark.parametrize("verb", ["get", "start", "stop", "reboot", "delete"])
+@pytest.mark.parametrize("verb", ["get", "kill", "stop", "reboot", "delete", "install"])
 def test_no_more_words_than_agreed(run: Shell, verb: str) -> None:
     done = run(verb, UUID, OTHER)
     assert (done.status, run.hulld.asked) == (2, [])

@@ -20,6 +20,16 @@ def decode(payload: Json, brand: str, action: str) -> tuple[Values, list[Problem
     return decode_values(payload, rows(VM), ctx), ctx.problems
 
 
+def warnings(payload: Json, brand: str = "joyent", action: str = "create") -> dict[str, str]:
+    """Path -> message and hint of what is dropped; nothing else may be wrong."""
+    ctx = context(brand, action)
+    values = decode_values(payload, rows(VM), ctx)
+    assert ctx.problems == []
+    assert [each.path for each in ctx.warnings] == ctx.unknown
+    assert not values.keys() & ctx.unknown
+    return {each.path: f"{each.message} ({each.hint})" for each in ctx.warnings}
+
+
 def problems(payload: Json, brand: str = "joyent", action: str = "create") -> dict[str, str]:
     """Path -> message and hint of what is wrong; {} if nothing is."""
     _, found = decode(payload, brand, action)
@@ -58,6 +68,19 @@ TAKEN: list[tuple[str, Json, Any]] = [
     ("tags", None, {}),
     ("zpool", "zones", "zones"),
     ("hostname", "mirror-customer-information", "mirror-customer-information"),
+    ("firewall_enabled", "true", True),
+    ("routes", {"10.0.0.0/8": "10.1.1.1"}, {"10.0.0.0/8": "10.1.1.1"}),
+    ("limit_priv", "default,sys_time", ("default", "sys_time")),
+    ("limit_priv", "", ("default",)),
+    ("limit_priv", [], ("default",)),
+    ("fs_allowed", ["nfs", "tmpfs"], ("nfs", "tmpfs")),
+    ("fs_allowed", "", ()),
+    ("zfs_io_priority", "50", 50),
+    ("zfs_snapshot_limit", None, None),
+    ("zfs_snapshot_limit", "7", 7),
+    ("zfs_root_recsize", 0, 0),
+    ("zlog_max_size", (1 << 63) - 1, (1 << 63) - 1),
+    ("internal_metadata_namespaces", [1.5], ("1.5",)),
 ]
 
 
@@ -116,25 +139,29 @@ REFUSED: list[tuple[str, Json, str]] = [
     ("nics", "x", "must be an array of objects"),
     ("zpool", "tank", 'there is no pool "tank" (use one of: zones)'),
     ("zpool", "", "there is no pool"),
-    ("zfs_root_compression", "zstd", "use one of: on, off, gzip, gzip-1"),
-    ("zfs_root_recsize", 1000, "use one of: 0, 512, 1024"),
-    # Decoded, but not acted on.
-    ("firewall_enabled", True, "not supported yet (remove it)"),
-    ("routes", {"10.0.0.0/8": "10.1.1.1"}, "not supported yet"),
-    ("limit_priv", "default,sys_time", "not supported yet"),
-    ("zfs_io_priority", 50, "not supported yet"),
-    ("delegate_dataset", True, "not supported yet"),
-    ("filesystems", [{"source": "/a", "target": "/b", "type": "lofs"}], "not supported yet"),
-    ("indestructible_zoneroot", True, "not supported yet"),
-    # Not there, or not for this brand.
+    (
+        "zfs_root_compression",
+        "zstd",
+        "invalid compression type for zstd, must be one of: on, off, gzip, gzip-1, gzip-2, gzip-3,",
+    ),
+    (
+        "zfs_root_recsize",
+        1000,
+        "invalid zfs_root_recsize (1000), must be 512-131072 and a power of 2. (0 to disable)",
+    ),
+    ("zlog_max_size", 1 << 63, "at most"),
+]
+
+DROPPED: list[tuple[str, Json, str]] = [
     ("max_physcal_memory", 1, "unknown property (did you mean `max_physical_memory`?)"),
-    ("xyzzy", 1, "unknown property (remove it)"),
-    ("vcpus", 1, "not for VMs of brand joyent (only for kvm, bhyve; remove it)"),
+    ("xyzzy", 1, "unknown property (ignored)"),
+    ("vcpus", 1, "not for VMs of brand joyent (ignored; only for kvm, bhyve)"),
     ("disks", [], "not for VMs of brand joyent"),
     ("vnc_port", 1, "not for VMs of brand joyent"),
     ("kernel_version", "3.13.0", "only for lx"),
     ("docker", True, "only for joyent-minimal, lx"),
     ("create_timestamp", "2026-01-01T00:00:00.000Z", "not allowed in create"),
+    ("datasets", [], "not allowed in create"),
 ]
 
 
@@ -145,26 +172,15 @@ def test_refused(name: str, raw: Json, message: str) -> None:
     assert message in found[name]
 
 
-@pytest.mark.parametrize(
-    ("name", "raw"),
-    [
-        ("firewall_enabled", False),
-        ("routes", {}),
-        ("limit_priv", "default"),
-        ("limit_priv", ["default"]),
-        ("zfs_io_priority", "100"),
-        ("fs_allowed", ""),
-        ("zfs_snapshot_limit", None),
-        ("filesystems", []),
-    ],
-)
-def test_what_is_not_acted_on_may_say_what_is_so_anyway(name: str, raw: Json) -> None:
-    assert problems({"image_uuid": IMAGE, name: raw}) == {}
+@pytest.mark.parametrize(("name", "raw", "message"), DROPPED)
+def test_dropped(name: str, raw: Json, message: str) -> None:
+    found = warnings({"image_uuid": IMAGE, name: raw})
+    assert list(found) == [name]
+    assert message in found[name]
 
 
 NIC_REFUSED: list[tuple[str, Json, str]] = [
     ("vlan_id", 4096, "at most 4095"),
-    ("vlan_id", 5, "not supported yet"),
     ("mtu", 575, "at least 576 bytes"),
     ("mtu", 9001, "at most 9000 bytes"),
     ("vrrp_vrid", 256, "at most 255"),
@@ -172,11 +188,12 @@ NIC_REFUSED: list[tuple[str, Json, str]] = [
     ("mac", "01:00:5e:00:00:01", "multicast"),
     ("mac", "0:0:0:0:0:0", "is no address"),
     ("allowed_dhcp_cids", ["0x1"], "it must match"),
-    ("nic_tag", "a b", "it must match [a-zA-Z0-9_/]+"),
+    ("nic_tag", "a b", "invalid or missing .nic_tag option for NIC: a b"),
+    ("blocked_outgoing_ports", [25, 0], '"0" is not a port'),
+    ("blocked_outgoing_ports", "65536", "is not a port"),
     ("interface", "lo", "it must match"),
     ("interface", "a" * 16, "it must match"),
-    ("model", "virtio", "only for kvm, bhyve"),
-    ("ip", "10.0.0.300", "is not an IP address"),
+    ("ip", "10.0.0.300", 'Invalid IP for NIC: 10.0.0.300 ("10.0.0.300" is not an IP address)'),
     ("ip", "2001:db8::1", "is not an IPv4 address"),
     ("ip", "127.0.0.1", "is a loopback address"),
     ("ip", "224.0.0.1", "is a multicast address"),
@@ -193,8 +210,6 @@ NIC_REFUSED: list[tuple[str, Json, str]] = [
     ("gateways", ["x"], "is not an IP address"),
     ("gateway", "2001:db8::1", "is not an IPv4 address"),
     ("allowed_ips", ["10.0.0.0/33"], "is not an IP address or CIDR block"),
-    ("foo", 1, "unknown property"),
-    ("primry", True, "did you mean `primary`?"),
 ]
 
 
@@ -202,6 +217,22 @@ NIC_REFUSED: list[tuple[str, Json, str]] = [
 def test_nic_refused(name: str, raw: Json, message: str) -> None:
     member: JsonObject = {name: raw}
     found = problems({"image_uuid": IMAGE, "nics": [{"nic_tag": "admin", **member}]})
+    assert list(found) == [f"nics[0].{name}"]
+    assert message in found[f"nics[0].{name}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "message"),
+    [
+        ("foo", 1, "unknown property"),
+        ("primry", True, "did you mean `primary`?"),
+        ("model", "virtio", "only for kvm, bhyve"),
+        ("allow_unfiltered_promisc", True, "only for kvm, bhyve"),
+    ],
+)
+def test_nic_dropped(name: str, raw: Json, message: str) -> None:
+    member: JsonObject = {name: raw}
+    found = warnings({"image_uuid": IMAGE, "nics": [{"nic_tag": "admin", **member}]})
     assert list(found) == [f"nics[0].{name}"]
     assert message in found[f"nics[0].{name}"]
 
@@ -232,8 +263,8 @@ def test_another_name_meets_the_requirement() -> None:
         "tags", "customer_metadata", "internal_metadata", "routes", "nics", "filesystems",
     ],
 )  # fmt: skip  # a list of words
-def test_update_refuses(name: str) -> None:
-    assert list(problems({name: None}, action="update")) == [name]
+def test_update_drops(name: str) -> None:
+    assert list(warnings({name: None}, action="update")) == [name]
 
 
 @pytest.mark.parametrize("payload", [None, [], 3, "x", True])
@@ -257,11 +288,6 @@ def test_guests_are_decoded_although_no_brand_runs_them_yet(
 @pytest.mark.parametrize(
     ("brand", "name", "raw"),
     [
-        ("bhyve", "tmpfs", 1),
-        ("bhyve", "filesystems", []),
-        ("bhyve", "delegate_dataset", True),
-        ("bhyve", "package_name", "x"),
-        ("kvm", "bootrom", "uefi"),
         ("kvm", "resolvers", ["x"]),
         ("bhyve", "vcpus", 0),
         ("bhyve", "pci_devices", [{"path": "/x", "pci_slot": "1:2:3"}]),
@@ -277,6 +303,20 @@ def test_guests_refused(brand: str, name: str, raw: Json) -> None:
     found = problems({name: raw}, brand=brand)
     assert len(found) == 1
     assert next(iter(found)).startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("brand", "name"),
+    [
+        ("bhyve", "tmpfs"),
+        ("bhyve", "filesystems"),
+        ("bhyve", "delegate_dataset"),
+        ("bhyve", "package_name"),
+        ("kvm", "bootrom"),
+    ],
+)
+def test_guests_drop(brand: str, name: str) -> None:
+    assert list(warnings({name: 1}, brand=brand)) == [name]
 
 
 def test_brands_differ_in_what_they_take() -> None:

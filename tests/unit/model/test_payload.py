@@ -4,6 +4,7 @@
 import pytest
 
 from hull.errors import InvalidPayload
+from hull.model.disk import Filesystem
 from hull.model.nic import Nic
 from hull.model.payload import decode_create, validate
 from hull.model.vm import VM
@@ -26,7 +27,7 @@ SEED: JsonObject = {
 
 
 def create(**payload: Json) -> VM:
-    return decode_create({"image_uuid": IMAGE, **payload})
+    return decode_create({"image_uuid": IMAGE, **payload}).vm
 
 
 def with_nics(*nics: JsonObject, brand: str = "joyent") -> tuple[Nic, ...]:
@@ -34,7 +35,7 @@ def with_nics(*nics: JsonObject, brand: str = "joyent") -> tuple[Nic, ...]:
 
 
 def problems(**payload: Json) -> dict[str, str]:
-    found = validate("create", "", {"image_uuid": IMAGE, **payload})
+    found = validate("create", "", {"image_uuid": IMAGE, **payload}).problems
     return {problem.path: f"{problem.message} ({problem.hint})" for problem in found}
 
 
@@ -43,7 +44,7 @@ def nic_problems(*nics: JsonObject) -> dict[str, str]:
 
 
 def test_the_seed() -> None:
-    assert decode_create(SEED) == VM(
+    assert decode_create(SEED).vm == VM(
         brand="joyent",
         image_uuid=IMAGE,
         alias="nsa-box",
@@ -75,9 +76,8 @@ def test_brand_is_joyent_without_one(brand: Json) -> None:
         ("docker", "use one of: joyent, joyent-minimal, builder, lx, kvm, bhyve"),
         (3, "unknown brand"),
         ({}, "unknown brand"),
-        ("builder", "not supported yet (use one of: joyent, joyent-minimal, lx)"),
-        ("kvm", "not supported yet"),
-        ("bhyve", "not supported yet"),
+        ("kvm", "needs the kvm brand, which Hull cannot run yet (it runs joyent, joyent-minimal,"),
+        ("bhyve", "needs the bhyve brand"),
     ],
 )
 def test_brand_refused(brand: Json, message: str) -> None:
@@ -90,7 +90,7 @@ def test_brand_refused(brand: Json, message: str) -> None:
 
 
 def test_dataset_uuid_is_image_uuid() -> None:
-    vm = decode_create({"dataset_uuid": IMAGE})
+    vm = decode_create({"dataset_uuid": IMAGE}).vm
     assert (vm.image_uuid, vm.dataset_uuid) == (IMAGE, "")
     assert problems(dataset_uuid=IMAGE) == {}
     assert list(problems(dataset_uuid=UUID)) == ["dataset_uuid"]
@@ -122,7 +122,7 @@ def test_zonename_is_the_uuid() -> None:
         ({"max_physical_memory": 512, "max_locked_memory": 1024}, 512, 512, 512, 512),
         ({"max_physical_memory": 512, "max_locked_memory": 64}, 512, 64, 512, 512),
         ({"max_physical_memory": 512, "tmpfs": 0}, 512, 512, 512, 0),
-        ({"max_physical_memory": 512, "tmpfs": 1024}, 512, 512, 512, 1024),
+        ({"max_physical_memory": 512, "tmpfs": 1024}, 512, 512, 512, 512),
         ({"max_physical_memory": 512, "max_swap": None}, 512, 512, 512, 512),
     ],
 )
@@ -223,6 +223,16 @@ def test_addresses(nic: JsonObject, ips: tuple[str, ...], gateways: tuple[str, .
         ({"gateways": ["2001:db8::1"], "ip": "dhcp"}, "gateways", "is in no network"),
         ({"ips": [f"10.0.{n}.1/24" for n in range(21)]}, "ips", "21 are too many (at most 20)"),
         (
+            {"allowed_dhcp_cids": [f"0x{n:02x}" for n in range(21)]},
+            "allowed_dhcp_cids",
+            "21 are too many (at most 20)",
+        ),
+        (
+            {"allowed_dhcp_cids": [f"0x{n:0100x}" for n in range(10)]},
+            "allowed_dhcp_cids",
+            "1029 characters are too many (at most 1023)",
+        ),
+        (
             {"allowed_ips": [f"10.0.{n}.1" for n in range(14)]},
             "allowed_ips",
             "14 are too many (at most 13)",
@@ -233,9 +243,13 @@ def test_addresses(nic: JsonObject, ips: tuple[str, ...], gateways: tuple[str, .
                 "allowed_ips": [f"10.1.{n}.1" for n in range(13)],
             },
             "allowed_ips",
-            "33 are too many together with ips (at most 32)",
+            "33 with ips are too many (at most 32)",
         ),
-        ({"ips": ["10.0.0.5/24", "10.0.0.5/16"]}, "ips", "10.0.0.5 is also in nics[0]"),
+        (
+            {"ips": ["10.0.0.5/24", "10.0.0.5/16"]},
+            "ips",
+            "Cannot add multiple NICs with the same IP: 10.0.0.5 (nics[0] has it)",
+        ),
     ],
 )
 def test_addresses_refused(nic: JsonObject, path: str, message: str) -> None:
@@ -296,27 +310,231 @@ def test_three_mistakes_are_three_problems() -> None:
     with pytest.raises(InvalidPayload) as caught:
         decode_create({**SEED, "max_swap": 128, "vlan": 3, "nics": [{"ip": "10.0.0.1"}]})
     paths = [problem.path for problem in caught.value.problems]
+    # What would be dropped is named, too, after what is wrong.
     assert paths == ["max_swap", "nics[0].nic_tag", "vlan"]
+
+
+# -- VRRP ---------------------------------------------------------------------------------------
+
+OWN: JsonObject = {"ips": ["10.0.0.5/24"]}
+SHARED: JsonObject = {"vrrp_vrid": 26, "vrrp_primary_ip": "10.0.0.5", "ips": ["10.0.0.9/24"]}
+
+
+def test_the_virtual_router_gives_the_mac() -> None:
+    own, shared = with_nics(OWN, SHARED)
+    assert (own.mac, shared.mac) == ("", "00:00:5e:00:01:1a")
+    assert with_nics(OWN, SHARED | {"mac": "0:0:5E:0:1:1a"})[1].mac == shared.mac
+
+
+@pytest.mark.parametrize(
+    ("nics", "path", "message"),
+    [
+        ([SHARED], "nics", "VM cannot contain only VRRP nics"),
+        (
+            [OWN, {"vrrp_vrid": 26}],
+            "nics[1].vrrp_primary_ip",
+            "vrrp_vrid set but not vrrp_primary_ip",
+        ),
+        (
+            [OWN, SHARED | {"vrrp_primary_ip": "10.0.0.9"}],
+            "nics[1].vrrp_primary_ip",
+            "Cannot set vrrp_primary_ip to the IP of a VRRP nic (use one of: 10.0.0.5)",
+        ),
+        (
+            [OWN, SHARED | {"vrrp_primary_ip": "10.0.0.7"}],
+            "nics[1].vrrp_primary_ip",
+            "vrrp_primary_ip must belong to the same VM (use one of: 10.0.0.5)",
+        ),
+        (
+            [OWN, SHARED | {"mac": "2:2:2:2:2:2"}],
+            "nics[1].mac",
+            "Cannot set both mac and vrrp_vrid (leave mac out: it becomes 00:00:5e:00:01:1a)",
+        ),
+        (
+            [OWN, SHARED, SHARED | {"ips": ["10.0.0.10/24"]}],
+            "nics[2].vrrp_vrid",
+            "Cannot add multiple NICs with the same VRID: 26",
+        ),
+    ],
+)
+def test_vrrp_refused(nics: list[JsonObject], path: str, message: str) -> None:
+    found = nic_problems(*nics)
+    assert message in found[path]
+
+
+# -- routes, file systems, datasets, docker -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [
+        {"10.1.0.0/16": "10.0.0.1", "10.2.3.4": "10.0.0.1"},
+        {"10.1.0.0/16": "nics[0]"},
+        {"10.1.0.0/16": "macs[2:0:0:0:0:A]"},
+    ],
+)
+def test_routes(routes: JsonObject) -> None:
+    nic: JsonObject = {"nic_tag": "admin", "mac": "02:00:00:00:00:0a", **OWN}
+    assert create(nics=[nic], routes=routes).routes == routes
+
+
+@pytest.mark.parametrize(
+    ("destination", "gateway", "message"),
+    [
+        ("foo", "bar", 'Invalid route destination: "foo" (must be IP address or CIDR)'),
+        ("10.0.0.0/33", "10.0.0.1", 'Invalid route destination: "10.0.0.0/33"'),
+        ("10.0.0.0/255.0.0.0", "10.0.0.1", "Invalid route destination"),
+        ("2001:db8::/32", "10.0.0.1", "Invalid route destination"),
+        (
+            "10.1.0.0/16",
+            "bar",
+            'Invalid route gateway: "bar" (must be IP address, MAC address, or nic)',
+        ),
+        ("10.1.0.0/16", 3, 'Invalid route gateway: "3"'),
+        ("10.1.0.0/16", "nics[]", "Invalid route gateway"),
+        ("10.1.0.0/16", "nics[1]", 'Route gateway: "nics[1]" refers to non-existent or DHCP nic'),
+        ("10.1.0.0/16", "nics[0]", "refers to non-existent or DHCP nic"),
+        ("10.1.0.0/16", "macs[2:0:0:0:0:b]", "refers to non-existent or DHCP nic"),
+    ],
+)
+def test_routes_refused(destination: str, gateway: Json, message: str) -> None:
+    found = problems(nics=[{"nic_tag": "admin", "ip": "dhcp"}], routes={destination: gateway})
+    assert list(found) == [f"routes.{destination}"]
+    assert message in found[f"routes.{destination}"]
+
+
+def test_filesystems() -> None:
+    lofs: JsonObject = {"source": "/data", "target": "/srv", "type": "lofs", "options": ["ro"]}
+    filesystem = Filesystem(source="/data", target="/srv", type="lofs", options=("ro",))
+    assert create(filesystems=[lofs]).filesystems == (filesystem,)
+    found = problems(filesystems=[lofs, lofs | {"target": "//srv/"}])
+    assert found == {"filesystems": "two file systems on /srv (use another target)"}
+    for target in ("srv", "/srv/../etc"):
+        assert list(problems(filesystems=[lofs | {"target": target}])) == ["filesystems[0].target"]
+
+
+def test_settings_of_a_dataset_that_is_not_there() -> None:
+    payload: JsonObject = {"indestructible_delegated": True, "zfs_data_recsize": 4096}
+    vm, warnings = decode_create({"image_uuid": IMAGE, **payload})
+    assert (vm.indestructible_delegated, vm.zfs_data_recsize) == (False, None)
+    assert [each.path for each in warnings] == ["zfs_data_recsize", "indestructible_delegated"]
+    vm, warnings = decode_create({"image_uuid": IMAGE, **payload, "delegate_dataset": True})
+    assert (vm.indestructible_delegated, vm.zfs_data_recsize, warnings) == (True, 4096, [])
+
+
+def test_what_docker_implies() -> None:
+    vm = create(brand="lx", docker=True, internal_metadata_namespaces="a")
+    assert (vm.internal_metadata_namespaces, vm.restart_init) == (("a", "docker"), False)
+
+
+def test_a_received_vm_says_more() -> None:
+    payload: JsonObject = {
+        "uuid": UUID,
+        "image_uuid": IMAGE,
+        "brand": "joyent",
+        "v": 1,
+        "create_timestamp": "2026-01-01T00:00:00.000Z",
+        "zfs_filesystem": f"zones/{UUID}",
+        "datasets": [f"zones/{UUID}/data"],
+        "zfs_data_recsize": 4096,
+        "create_only": True,
+        "transition": {"transition": "receiving"},
+        "nics": [{"nic_tag": "admin", "mac": "2:0:0:0:0:1", "ip": "dhcp"}],
+        "state": "stopped",
+    }
+    vm, warnings = decode_create(payload, action="receive")
+    assert vm.create_timestamp == payload["create_timestamp"]
+    assert (vm.delegate_dataset, vm.datasets, vm.zfs_data_recsize) == (True, (), 4096)
+    assert (vm.create_only, vm.transition) == (False, {})
+    assert [each.path for each in warnings] == ["state"]
+
+
+def test_what_does_not_fit_is_dropped_with_a_warning() -> None:
+    vm, warnings = decode_create(
+        {
+            "image_uuid": IMAGE,
+            "max_fysical_memory": 512,
+            "vcpus": 2,
+            "set_tags": {},
+            "state": "running",
+            "nics": [{"nic_tag": "admin", "model": "virtio", "foo": 1}],
+        }
+    )
+    assert vm == create(nics=[{"nic_tag": "admin"}])
+    assert [str(each) for each in warnings] == [
+        "max_fysical_memory: unknown property (did you mean `max_physical_memory`?)",
+        "vcpus: not for VMs of brand joyent (ignored; only for kvm, bhyve)",
+        "set_tags: not allowed in create (ignored)",
+        "state: is set by Hull, never by a payload (ignored)",
+        "nics[0].model: not for VMs of brand joyent (ignored; only for kvm, bhyve)",
+        "nics[0].foo: unknown property (ignored)",
+    ]
 
 
 # -- validate -----------------------------------------------------------------------------------
 
 
-def test_validate() -> None:
-    assert validate("create", "", SEED) == []
-    assert validate("create", "joyent", {"image_uuid": IMAGE}) == []
-    assert [each.path for each in validate("create", "kvm", {})] == ["brand"]
-    assert validate("update", "joyent", {"quota": 20, "set_tags": {"a": 1}}) == []
-    assert [each.path for each in validate("update", "joyent", {"add_nics": [{}]})] == [
-        "add_nics[0].nic_tag"
-    ]
-    assert [each.path for each in validate("update", "joyent", {"ram": 1})] == [
-        "max_physical_memory"
-    ]
-    assert [each.path for each in validate("update", "nope", {})] == ["brand"]
-    assert "unknown action" in str(validate("destroy", "joyent", {})[0])
+def report(action: str, brand: str, payload: JsonObject) -> JsonObject:
+    verdict = validate(action, brand, payload)
+    assert verdict.is_valid == (not any(verdict.report.values()))
+    if not verdict.is_valid:
+        assert verdict.problems
+    return verdict.report
 
 
-def test_update_forms_are_not_for_create() -> None:
-    assert "not allowed in create" in problems(set_tags={})["set_tags"]
-    assert "is set by Hull" in problems(state="running")["state"]
+NOTHING: JsonObject = {"bad_values": [], "bad_properties": [], "missing_properties": []}
+
+
+@pytest.mark.parametrize(
+    ("action", "brand", "payload", "found"),
+    [
+        ("create", "", SEED, {}),
+        ("create", "joyent", {"image_uuid": IMAGE}, {}),
+        ("create", "", {}, {"missing_properties": ["image_uuid"]}),
+        ("create", "", {"image_uuid": IMAGE, "quota": -1}, {"bad_values": ["quota"]}),
+        ("create", "", {"image_uuid": IMAGE, "foo": 1}, {"bad_properties": ["foo"]}),
+        ("create", "", {"image_uuid": IMAGE, "tags": {"a": {}}}, {"bad_values": ["tags"]}),
+        (
+            "create",
+            "",
+            {
+                "image_uuid": IMAGE,
+                "nics": [
+                    {"nic_tag": "a", "vlan_id": 4096, "model": "virtio"},
+                    {"nic_tag": "a", "vlan_id": 4096, "mtu": 575},
+                    {"ip": "dhcp"},
+                ],
+            },
+            {
+                "bad_values": ["nics.*.vlan_id", "nics.*.mtu"],
+                "bad_properties": ["nics.*.model"],
+                "missing_properties": ["nics.2.nic_tag"],
+            },
+        ),
+        # A setting without effect is no bad property.
+        ("create", "", {"image_uuid": IMAGE, "zfs_data_recsize": 512}, {}),
+        ("update", "joyent", {"quota": 20, "set_tags": {"a": 1}, "zfs_data_recsize": 512}, {}),
+        ("update", "joyent", {"add_nics": [{}]}, {"missing_properties": ["add_nics.0.nic_tag"]}),
+        ("update", "joyent", {"ram": 1}, {"bad_values": ["max_physical_memory"]}),
+        ("update", "lx", {"uuid": UUID, "nics": []}, {"bad_properties": ["uuid", "nics"]}),
+        ("update", "lx", {"set_routes": {"a": "b"}}, {"bad_values": ["set_routes"]}),
+        (
+            "update",
+            "lx",
+            {"update_nics": [{"mac": "2:2:2:2:2:2", "mtu": 1}]},
+            {"bad_values": ["nics.*.mtu"]},
+        ),
+    ],
+)
+def test_validate(action: str, brand: str, payload: JsonObject, found: JsonObject) -> None:
+    assert report(action, brand, payload) == NOTHING | found
+
+
+@pytest.mark.parametrize(("action", "brand"), [("create", ""), ("update", "nope")])
+def test_validate_bad_brand(action: str, brand: str) -> None:
+    assert report(action, brand, {"brand": "nope"}) == {"bad_brand": "nope"}
+
+
+def test_an_update_cannot_add_to_what_it_replaces() -> None:
+    (problem,) = validate("update", "lx", {"nics": [], "add_nics": []}).problems[:1]
+    assert str(problem).startswith('nics: Cannot specify both "nics" and "add_nics"')

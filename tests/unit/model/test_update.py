@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hull.errors import InvalidPayload
+from hull.model.disk import Filesystem
 from hull.model.nic import Nic
 from hull.model.payload import decode_update
 from hull.model.vm import VM
@@ -44,18 +45,22 @@ def problems(payload: JsonObject) -> list[str]:
     return [problem.path for problem in caught.value.problems]
 
 
+def update(payload: JsonObject, old: VM = OLD) -> VM:
+    return decode_update(payload, old).vm
+
+
 def nic(payload: JsonObject, mac: str = B) -> Nic:
     """Nic `mac` after an update of its own."""
-    vm = decode_update({"update_nics": [{"mac": mac, **payload}]}, OLD)
+    vm = update({"update_nics": [{"mac": mac, **payload}]})
     return next(each for each in vm.nics if each.mac == mac)
 
 
 def test_nothing_said_changes_nothing() -> None:
-    assert decode_update({}, OLD) == OLD
+    assert update({}) == OLD
 
 
 def test_scalars() -> None:
-    vm = decode_update({"alias": "db", "quota": "20", "autoboot": "false"}, OLD)
+    vm = update({"alias": "db", "quota": "20", "autoboot": "false"})
     assert vm == replace(OLD, alias="db", quota=20, autoboot=False)
 
 
@@ -63,7 +68,7 @@ def test_scalars() -> None:
 def test_unset(nothing: str | None) -> None:
     old = replace(OLD, quota=50, cpu_cap=100, dns_domain="example.com")
     payload: JsonObject = {"alias": nothing, "quota": nothing, "cpu_cap": nothing}
-    vm = decode_update(payload | {"dns_domain": nothing}, old)
+    vm = update(payload | {"dns_domain": nothing}, old)
     assert (vm.alias, vm.quota, vm.cpu_cap, vm.dns_domain) == ("", 10, None, "local")
 
 
@@ -71,12 +76,14 @@ def test_unset(nothing: str | None) -> None:
     ("payload", "physical", "locked", "swap", "shm", "tmpfs"),
     [
         ({}, 512, 256, 1024, 512, 128),
-        ({"max_physical_memory": 1024}, 1024, 768, 1536, 1024, 256),
-        ({"ram": 1024}, 1024, 768, 1536, 1024, 256),
-        ({"ram": 256}, 256, 0, 768, 256, 64),
-        ({"ram": 128}, 128, 0, 640, 128, 32),
-        ({"ram": 1024, "tmpfs": 10}, 1024, 768, 1536, 1024, 10),
-        ({"ram": 1024, "max_swap": 512}, 1024, 768, 1024, 1024, 256),
+        ({"max_physical_memory": 1024}, 1024, 768, 1536, 512, 256),
+        ({"ram": 1024}, 1024, 768, 1536, 512, 256),
+        ({"ram": 256}, 256, 0, 768, 512, 64),
+        ({"ram": 127}, 127, 0, 639, 512, 32),
+        ({"ram": 1024, "tmpfs": 10}, 1024, 768, 1536, 512, 10),
+        ({"ram": 1024, "tmpfs": 2048}, 1024, 768, 1536, 512, 1024),
+        ({"tmpfs": 1024}, 512, 256, 1024, 512, 512),
+        ({"ram": 1024, "max_swap": 512}, 1024, 768, 1024, 512, 256),
         ({"max_locked_memory": 4096}, 512, 512, 1024, 512, 128),
         ({"max_swap": 300}, 512, 256, 512, 512, 128),
     ],
@@ -84,16 +91,22 @@ def test_unset(nothing: str | None) -> None:
 def test_memory(  # one column of the table each
     payload: JsonObject, physical: int, locked: int, swap: int, shm: int, tmpfs: int
 ) -> None:
-    vm = decode_update(payload, OLD)
+    vm = update(payload)
     assert (vm.max_physical_memory, vm.max_locked_memory) == (physical, locked)
     assert (vm.max_swap, vm.max_shm_memory, vm.tmpfs) == (swap, shm, tmpfs)
+
+
+def test_a_swap_that_was_raised_follows_memory() -> None:
+    small = replace(OLD, max_physical_memory=128, max_locked_memory=128, max_swap=256)
+    assert update({"ram": 512}, small).max_swap == 512
+    assert update({"ram": 200}, small).max_swap == 328
 
 
 @pytest.mark.parametrize("name", ["tags", "customer_metadata", "internal_metadata"])
 def test_keys_are_set_and_removed(name: str) -> None:
     two: dict[str, Any] = {name: {"a": 1, "b": 2}}
     old = replace(OLD, **two)
-    vm = decode_update({f"set_{name}": {"b": 3, "c": "x"}, f"remove_{name}": ["a", "z"]}, old)
+    vm = update({f"set_{name}": {"b": 3, "c": "x"}, f"remove_{name}": ["a", "z"]}, old)
     assert getattr(vm, name) == {"b": 3, "c": "x"}
     assert getattr(old, name) == {"a": 1, "b": 2}
 
@@ -103,59 +116,142 @@ def test_keys_are_set_and_removed(name: str) -> None:
     [
         {"tags": {}},
         {"nics": []},
+        {"filesystems": []},
         {"uuid": "x"},
         {"brand": "lx"},
         {"image_uuid": OLD.image_uuid},
         {"state": "running"},
-        {"set_routes": {"10.0.0.0/8": "10.0.0.1"}},
-        {"max_physical_memory": 0},
-        {"quota": -1},
+        {"mdata_exec_timeout": 5},
+        {"remove_disks": ["/x"]},
+        {"remove_nics": ["2:2:2:2:2:2"]},
+        {"remove_filesystems": ["/srv"]},
+        {"zfs_data_compression": "lz4"},
     ],
 )
+def test_dropped_with_a_warning(payload: JsonObject) -> None:
+    vm, warnings = decode_update(payload, OLD)
+    assert vm == OLD
+    assert [each.path for each in warnings] == list(payload)
+
+
+@pytest.mark.parametrize("payload", [{"max_physical_memory": 0}, {"quota": -1}])
 def test_refused(payload: JsonObject) -> None:
     assert problems(payload) == list(payload)
+
+
+# -- routes, file systems -------------------------------------------------------------------------
+
+
+def test_routes_are_set_and_removed() -> None:
+    old = replace(OLD, routes={"10.1.0.0/16": "10.0.0.1", "10.2.0.0/16": "nics[0]"})
+    payload: JsonObject = {"set_routes": {"10.3.0.0/16": f"macs[{A}]"}}
+    vm = update(payload | {"remove_routes": "10.1.0.0/16,10.9.0.0/16"}, old)
+    assert vm.routes == {"10.2.0.0/16": "nics[0]", "10.3.0.0/16": f"macs[{A}]"}
+
+
+@pytest.mark.parametrize(
+    ("payload", "path"),
+    [
+        ({"set_routes": {"foo": "10.0.0.1"}}, "set_routes.foo"),
+        ({"set_routes": {"10.0.0.0/8": "foo"}}, "set_routes.10.0.0.0/8"),
+        ({"set_routes": {"10.0.0.0/8": "nics[3]"}}, "routes.10.0.0.0/8"),
+        # A nic that a route leads to cannot go without it.
+        ({"remove_nics": [A, B, C]}, "routes.10.2.0.0/16"),
+    ],
+)
+def test_routes_refused(payload: JsonObject, path: str) -> None:
+    old = replace(OLD, routes={"10.2.0.0/16": "nics[0]"})
+    with pytest.raises(InvalidPayload) as caught:
+        decode_update(payload, old)
+    assert [problem.path for problem in caught.value.problems] == [path]
+
+
+LOFS: JsonObject = {"source": "/a", "target": "/srv", "type": "lofs"}
+SRV = Filesystem(source="/a", target="/srv", type="lofs")
+
+
+@pytest.mark.parametrize(
+    ("payload", "filesystems"),
+    [
+        ({}, (SRV,)),
+        (
+            {"add_filesystems": [LOFS | {"target": "/opt", "options": "ro"}]},
+            (SRV, replace(SRV, target="/opt", options=("ro",))),
+        ),
+        (
+            {"update_filesystems": [{"target": "/srv", "source": "/b"}]},
+            (replace(SRV, source="/b"),),
+        ),
+        ({"remove_filesystems": ["/srv"]}, ()),
+        (
+            {"remove_filesystems": ["/srv"], "add_filesystems": [LOFS | {"source": "/c"}]},
+            (replace(SRV, source="/c"),),
+        ),
+    ],
+)
+def test_filesystems(payload: JsonObject, filesystems: tuple[Filesystem, ...]) -> None:
+    assert update(payload, replace(OLD, filesystems=(SRV,))).filesystems == filesystems
+
+
+@pytest.mark.parametrize(
+    ("payload", "path"),
+    [
+        ({"add_filesystems": [LOFS, LOFS]}, "add_filesystems"),
+        ({"add_filesystems": [{"target": "/srv"}]}, "add_filesystems[0].source"),
+        ({"update_filesystems": [{"source": "/b"}]}, "update_filesystems[0].target"),
+        ({"update_filesystems": [{"target": "/b"}]}, "update_filesystems[0].target"),
+    ],
+)
+def test_filesystems_refused(payload: JsonObject, path: str) -> None:
+    assert path in problems(payload)
+
+
+def test_docker_keeps_other_namespaces() -> None:
+    old = replace(OLD, brand="lx", internal_metadata_namespaces=("a",))
+    vm = update({"docker": "true"}, old)
+    assert (vm.docker, vm.internal_metadata_namespaces) == (True, ("a", "docker"))
 
 
 # -- nics ---------------------------------------------------------------------------------------
 
 
 def test_add_nics() -> None:
-    vm = decode_update({"add_nics": [{"nic_tag": "ext", "ip": "dhcp"}]}, OLD)
+    vm = update({"add_nics": [{"nic_tag": "ext", "ip": "dhcp"}]})
     assert vm.nics == (*OLD.nics, Nic(nic_tag="ext", ips=("dhcp",), interface="net3"))
 
 
 def test_the_first_nic_is_primary() -> None:
-    vm = decode_update({"add_nics": [{"nic_tag": "ext"}]}, replace(OLD, nics=()))
+    vm = update({"add_nics": [{"nic_tag": "ext"}]}, replace(OLD, nics=()))
     assert vm.nics == (Nic(nic_tag="ext", interface="net0", primary=True),)
 
 
 def test_a_removed_number_is_free_again() -> None:
-    vm = decode_update({"remove_nics": [B], "add_nics": [{"nic_tag": "ext"}]}, OLD)
+    vm = update({"remove_nics": [B], "add_nics": [{"nic_tag": "ext"}]})
     assert [each.interface for each in vm.nics] == ["net0", "net2", "net1"]
 
 
 def test_removing_the_primary_elects_the_lowest_with_a_public_address() -> None:
-    vm = decode_update({"remove_nics": "2:0:0:0:0:A"}, OLD)
+    vm = update({"remove_nics": "2:0:0:0:0:A"})
     assert [(each.mac, each.primary) for each in vm.nics] == [(B, False), (C, True)]
-    vm = decode_update({"remove_nics": [C]}, OLD)
+    vm = update({"remove_nics": [C]})
     assert [each.primary for each in vm.nics] == [True, False]
     private = replace(OLD, nics=(OLD.nics[0], replace(OLD.nics[2], ips=()), OLD.nics[1]))
-    vm = decode_update({"remove_nics": [A]}, private)
+    vm = update({"remove_nics": [A]}, private)
     assert [each.mac for each in vm.nics if each.primary] == [B]
 
 
 def test_removing_all() -> None:
-    assert decode_update({"remove_nics": [A, B, C]}, OLD).nics == ()
+    assert update({"remove_nics": [A, B, C]}).nics == ()
 
 
 def test_a_new_primary_takes_it_from_the_old() -> None:
-    vm = decode_update({"update_nics": [{"mac": B, "primary": True}]}, OLD)
+    vm = update({"update_nics": [{"mac": B, "primary": True}]})
     assert [each.primary for each in vm.nics] == [False, True, False]
-    update: JsonObject = {
+    payload: JsonObject = {
         "update_nics": [{"mac": A, "mtu": 1400}],
         "add_nics": [{"nic_tag": "ext", "primary": True}],
     }
-    assert [each.primary for each in decode_update(update, OLD).nics] == [False, False, False, True]
+    assert [each.primary for each in update(payload).nics] == [False, False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +289,7 @@ def test_gateways(payload: JsonObject, gateways: tuple[str, ...]) -> None:
 
 def test_members_are_unset_by_null() -> None:
     old = replace(OLD, nics=(replace(OLD.nics[0], mtu=1400),))
-    assert decode_update({"update_nics": [{"mac": A, "mtu": None}]}, old).nics[0].mtu is None
+    assert update({"update_nics": [{"mac": A, "mtu": None}]}, old).nics[0].mtu is None
 
 
 @pytest.mark.parametrize(
@@ -201,9 +297,10 @@ def test_members_are_unset_by_null() -> None:
     [
         ({"update_nics": [{"mtu": 1400}]}, "update_nics[0].mac"),
         ({"update_nics": [{"mac": "2:2:2:2:2:2", "mtu": 1400}]}, "update_nics[0].mac"),
-        ({"remove_nics": ["2:2:2:2:2:2"]}, "remove_nics"),
         ({"remove_nics": [B], "update_nics": [{"mac": B, "mtu": 1400}]}, "update_nics[0].mac"),
         ({"update_nics": [{"mac": A, "primary": False}]}, "update_nics[0].primary"),
+        ({"update_nics": [{"mac": B, "primary": False}]}, "update_nics[0].primary"),
+        ({"update_nics": [{"mac": B, "vrrp_vrid": 3}]}, "update_nics[0].vrrp_primary_ip"),
         (
             {"update_nics": [{"mac": B, "primary": True}, {"mac": C, "primary": True}]},
             "update_nics[1].primary",
@@ -220,5 +317,7 @@ def test_nics_refused(payload: JsonObject, path: str) -> None:
     assert problems(payload) == [path]
 
 
-def test_primary_false_is_dropped_where_it_is_so() -> None:
-    assert not nic({"primary": False}).primary
+def test_a_virtual_router_changes_the_mac() -> None:
+    payload: JsonObject = {"mac": C, "vrrp_vrid": 3, "vrrp_primary_ip": "10.0.0.5"}
+    vm = update({"update_nics": [payload]})
+    assert [each.mac for each in vm.nics] == [A, B, "00:00:5e:00:01:03"]

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """Records and views: what is kept of a VM, and what `vmadm get` prints (facts §4)."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -33,51 +35,36 @@ RUNNING: JsonObject = {
 
 
 def made(**payload: Json) -> VM:
-    vm = decode_create({"uuid": UUID, "image_uuid": IMAGE, **payload})
+    vm = decode_create({"uuid": UUID, "image_uuid": IMAGE, **payload}).vm
     return replace(vm, create_timestamp=NOW)
 
 
-def test_the_default_vm_has_exactly_smartos_keys() -> None:
-    nobody = "00000000-0000-0000-0000-000000000000"
-    assert vm_to_view(made(), RUNNING) == {
-        **RUNNING,
-        "uuid": UUID,
-        "zonename": UUID,
-        "brand": "joyent",
-        "autoboot": True,
-        "owner_uuid": nobody,
-        "billing_id": nobody,
-        "create_timestamp": NOW,
-        "cpu_shares": 100,
-        "zfs_io_priority": 100,
-        "max_lwps": 2000,
-        "max_msg_ids": 4096,
-        "max_sem_ids": 4096,
-        "max_shm_ids": 4096,
-        "max_physical_memory": 256,
-        "max_locked_memory": 256,
-        "max_swap": 256,
-        "max_shm_memory": 256,
-        "tmpfs": 256,
-        "dns_domain": "local",
-        "limit_priv": "default",
-        "quota": 10,
-        "zfs_root_recsize": 131072,
-        "v": 1,
-        "hvm": False,
-        "firewall_enabled": False,
-        "image_uuid": IMAGE,
-        "zpool": "zones",
-        "zfs_filesystem": f"zones/{UUID}",
-        "zonepath": f"/zones/{UUID}",
-        "customer_metadata": {},
-        "internal_metadata": {},
-        "routes": {},
-        "tags": {},
-        "nics": [],
-        "resolvers": [],
-        "snapshots": [],
-    }
+GOLDEN = Path(__file__).parents[2] / "data/model"
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        ("joyent", {"brand": "joyent"}),
+        ("joyent-minimal", {"brand": "joyent-minimal"}),
+        ("builder", {"brand": "builder"}),
+        ("lx", {"brand": "lx", "kernel_version": "4.4.0"}),
+        ("docker", {"brand": "lx", "kernel_version": "4.4.0", "docker": True}),
+    ],
+)
+def test_the_default_vm_has_exactly_smartos_keys(name: str, payload: JsonObject) -> None:
+    golden = json.loads((GOLDEN / f"golden-{name}.json").read_text())
+    assert vm_to_view(made(**payload), RUNNING) == golden
+
+
+def test_a_stopped_vm_has_other_keys() -> None:
+    running = json.loads((GOLDEN / "golden-joyent.json").read_text())
+    stopped: JsonObject = {**HOST, "state": "stopped", "zone_state": "installed"}
+    view = vm_to_view(made(), stopped | {"exit_status": 0, "exit_timestamp": NOW})
+    assert running.keys() - view.keys() == {
+        "boot_timestamp", "init_restarts", "pid", "zoneid", "zonedid",
+    }  # fmt: skip  # a list of words
+    assert view.keys() - running.keys() == {"exit_status", "exit_timestamp"}
 
 
 @pytest.mark.parametrize(
@@ -93,6 +80,12 @@ def test_the_default_vm_has_exactly_smartos_keys() -> None:
         ("restart_init", False),
         ("init_name", "/sbin/init"),
         ("internal_metadata_namespaces", ["sdc"]),
+        ("archive_on_delete", True),
+        ("indestructible_zoneroot", True),
+        ("zfs_snapshot_limit", 3),
+        ("zfs_filesystem_limit", 3),
+        ("zlog_max_size", 1024),
+        ("fs_allowed", "nfs,tmpfs"),
     ],
 )
 def test_shown_only_when_set(name: str, value: Json) -> None:
@@ -105,6 +98,26 @@ def test_shown_only_when_set(name: str, value: Json) -> None:
 def test_never_shown(name: str) -> None:
     vm = made(nowait=True, mdata_exec_timeout=5, dataset_uuid=IMAGE)
     assert name not in vm_to_view(vm, {"failed": True})
+
+
+def test_a_delegated_dataset() -> None:
+    vm = made(delegate_dataset=True, indestructible_delegated=True, zfs_data_compression="gzip")
+    view = vm_to_view(vm, {})
+    assert "delegate_dataset" not in view
+    assert view["datasets"] == [f"zones/{UUID}/data"]
+    assert (view["indestructible_delegated"], view["zfs_data_compression"]) == (True, "gzip")
+
+
+def test_lists_that_are_strings() -> None:
+    vm = made(limit_priv=["default", "-proc_fork"], fs_allowed=["nfs"])
+    view = vm_to_view(vm, {})
+    assert (view["limit_priv"], view["fs_allowed"]) == ("default,-proc_fork", "nfs")
+
+
+def test_filesystems_always_have_options() -> None:
+    lofs: JsonObject = {"source": "/a", "target": "/b", "type": "lofs"}
+    assert vm_to_view(made(filesystems=[lofs]), {})["filesystems"] == [lofs | {"options": []}]
+    assert "filesystems" not in vm_to_view(made(), {})
 
 
 def test_status_rows() -> None:
@@ -132,6 +145,16 @@ def test_status_rows() -> None:
             },
         ),
         ({"ips": ["addrconf"]}, {"ips": ["addrconf"]}),
+        (
+            {"vlan_id": 5, "blocked_outgoing_ports": "25", "allowed_dhcp_cids": ["0x01"]},
+            {
+                "ips": [],
+                "vlan_id": 5,
+                "blocked_outgoing_ports": ["25"],
+                "allowed_dhcp_cids": ["0x01"],
+            },
+        ),
+        ({"vlan_id": 0}, {"ips": []}),
         (
             {"mtu": 1400, "allow_ip_spoofing": True, "allow_mac_spoofing": False},
             {"ips": [], "mtu": 1400, "allow_ip_spoofing": True},
