@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hull.brand.brand import Bind, ZoneConfig
+from hull.brand.privilege import CAPABILITIES
 from hull.brand.table import BRANDS
 from hull.linux import cgroup
 from hull.zone.crun import Crun
@@ -130,7 +131,7 @@ class CrunWorld:
             "cwd": "/",
             "args": argv,
             "env": ["PATH=/bin:/usr/bin:/sbin:/usr/sbin"],
-            "capabilities": dict.fromkeys(sets, BRANDS["joyent"].capabilities),
+            "capabilities": dict.fromkeys(sets, tuple(CAPABILITIES)),
         }
         path.write_text(json.dumps(process))
         return path

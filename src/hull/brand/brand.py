@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from hull.brand.privilege import CAPABILITIES
 from hull.wire import JsonObject
 from hull.zone.runtime import ExitStatus
 
@@ -20,7 +21,7 @@ MIB = 1024 * 1024
 class Bind:
     """A directory of the host that the zone sees; owners are the same numbers on both sides."""
 
-    source: Path
+    source: Path  # without symlinks: a zone may be able to put one there
     target: str
     options: tuple[str, ...] = ()  # ro, nosuid, noexec …
 
@@ -38,6 +39,7 @@ class ZoneConfig:
     native: Path  # the host's zone tools, seen at /native
     max_locked_memory: int = 64 * MIB  # bytes
     sysctls: Mapping[str, str] = field(default_factory=dict)  # of the zone's own namespaces
+    capabilities: tuple[str, ...] = tuple(CAPABILITIES)  # the most that its processes can have
     filesystems: tuple[Bind, ...] = ()
 
 
@@ -55,11 +57,6 @@ class Brand(Protocol):
     @property
     def stop_signal(self) -> int:
         """The signal on which init shuts the zone down."""
-        ...
-
-    @property
-    def capabilities(self) -> tuple[str, ...]:
-        """The most that a process in the zone can have."""
         ...
 
     def bundle(self, config: ZoneConfig) -> JsonObject:

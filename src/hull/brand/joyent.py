@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Brands joyent, joyent-minimal and builder: a native zone, booted by its image's own /sbin/init."""
+"""Brands joyent, joyent-minimal, builder: a native zone, booted by its image's own /sbin/init."""
 
 import signal
 
@@ -15,7 +15,6 @@ class Joyent:
 
     systemd = False
     stop_signal = signal.SIGTERM.value
-    capabilities = oci.CAPABILITIES
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -17,7 +17,6 @@ class Lx:
     systemd = True
     # systemd(1): SIGRTMIN+4 asks for a power off; SIGTERM would only make it execute itself anew.
     stop_signal = signal.SIGRTMIN + 4
-    capabilities = oci.CAPABILITIES
 
     def bundle(self, config: ZoneConfig) -> JsonObject:
         """See the port."""

@@ -11,16 +11,6 @@ NAMESPACES = ("user", "pid", "network", "mount", "ipc", "uts", "cgroup")
 MAX_PTYS = 256
 NOFILE = 1024, 524_288
 
-# The privileges of a SmartOS zone. All of them hold for what belongs to the zone's user namespace:
-# its own mounts, links, processes and files, nothing of the host.
-CAPABILITIES = (
-    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
-    "CAP_SETFCAP", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_KILL", "CAP_SYS_PTRACE",
-    "CAP_SYS_CHROOT", "CAP_SYS_NICE", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_IPC_OWNER",
-    "CAP_LEASE", "CAP_AUDIT_WRITE",
-    "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_RAW", "CAP_NET_ADMIN",
-)  # fmt: skip
-
 # The host's, not the zone's: memory, symbols, timers, keys, logs, hardware and its serial numbers.
 MASKED = (
     "/proc/acpi", "/proc/asound", "/proc/config.gz", "/proc/interrupts", "/proc/kallsyms",
@@ -55,7 +45,7 @@ def base(config: ZoneConfig, init: list[str], mounts: list[Json]) -> JsonObject:
 
 
 def _process(config: ZoneConfig, init: list[str]) -> JsonObject:
-    most = list[Json](CAPABILITIES)
+    most = list[Json](config.capabilities)
     return {
         "terminal": True,
         "user": {"uid": 0, "gid": 0},

@@ -36,7 +36,7 @@ DEVICES = (
 NOT_CONTROLLERS = frozenset(("rw", "ro", "xattr", "noprefix", "clone_children"))
 # A zone with systemd makes cgroups of its own: bounded, as they are kernel memory.
 MAX_DEPTH, MAX_DESCENDANTS = 16, 1024
-V2_CONTROLLERS = ("cpu", "memory", "pids")
+V2_CONTROLLERS = ("cpu", "io", "memory", "pids")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Values:
     processes: int | None = None
     cpu_shares: int = 100  # of 100
     cpu_cap: int | None = None  # per cent of one CPU
+    io_weight: int = 100  # of 100
 
 
 def parse_layout(mounts: list[mount.Mount]) -> Layout:
@@ -112,6 +113,16 @@ def limit_writes(group: "Group", values: Values) -> Iterator[tuple[Path, str]]:
     elif cpu := v2("cpu"):
         yield cpu / "cpu.weight", str(min(max(values.cpu_shares, 1), 10_000))
         yield cpu / "cpu.max", f"{_or(quota, 'max')} {CPU_PERIOD}"
+    yield from _io_writes(group, values.io_weight)
+
+
+def _io_writes(group: "Group", weight: int) -> Iterator[tuple[Path, str]]:
+    """Weights hold where the disk's scheduler is BFQ or, on v2, iocost is on."""
+    if blkio := group.v1_directory("blkio"):
+        yield blkio / "blkio.bfq.weight", str(min(max(weight, 1), 1000))
+    elif io := group.v2_directory("io"):
+        yield io / "io.weight", f"default {min(max(weight, 1), 10_000)}"
+        yield io / "io.bfq.weight", f"default {min(max(weight, 1), 1000)}"
 
 
 def _or(value: int | None, otherwise: str) -> str:

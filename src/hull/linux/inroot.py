@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from hull.errors import Exists, HostError, KernelError, NotFound
-from hull.linux.syscall import libc
+from hull.linux.syscall import check, libc
 
 SYS_OPENAT2 = 437
-RESOLVE_NO_MAGICLINKS, RESOLVE_IN_ROOT = 0x02, 0x10
+AT_FDCWD = -100
+RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_IN_ROOT = 0x02, 0x04, 0x10
 # The kernel answers EAGAIN when something was renamed while it resolved a path with `..`.
 ATTEMPTS = 100
 
@@ -98,6 +99,18 @@ def exists(root: Path, path: str) -> bool:
 def open_path(root: Path, path: str) -> int:
     """An O_PATH descriptor, which the caller closes, of what is at `path` in the zone."""
     return _open_in(root, path, os.O_PATH)
+
+
+def open_plain(path: str) -> int:
+    """An O_PATH descriptor, which the caller closes, of a path of the host's without any symlink.
+
+    For what a zone may have written to: NotFound if there is nothing, KernelError for a symlink.
+    """
+    how = struct.pack("=QQQ", os.O_PATH | os.O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS)
+    fd = libc.syscall(SYS_OPENAT2, AT_FDCWD, os.fsencode(path), how, len(how))
+    if fd < 0 and ctypes.get_errno() == errno.ENOENT:
+        raise NotFound(f"{path} does not exist on this host")
+    return check(fd, f"open {path}")
 
 
 def _parts(path: str) -> tuple[str, ...]:

@@ -69,16 +69,22 @@ def private_mount_namespace(setup: Callable[[], None]) -> int:
     return in_thread(work)
 
 
-def clone_mount(path: str, attributes: int, userns: int | None) -> int:
+def clone_mount(path: str, attributes: int, userns: int | None, *, follow: bool = True) -> int:
     """A detached copy of the mount at `path`, with its ids mapped if a user namespace is given.
 
     With ids mapped owner 0 on disk is the zone's root. `attributes` (MOUNT_ATTR_*) are all that it
     has: set-uid programs may live in it where the host has disabled them for itself. The descriptor
-    holds the mount; `attach_mount` puts it somewhere.
+    holds the mount; `attach_mount` puts it somewhere. Without `follow` no component of the path may
+    be a symlink.
     """
-    flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
-    tree = libc.syscall(SYS_OPEN_TREE, AT_FDCWD, os.fsencode(path), flags)
-    fd = check(tree, f"open_tree {path}")
+    at = inroot.open_plain(path) if not follow else AT_FDCWD
+    name, flags = (os.fsencode(path), 0) if follow else (b"", AT_EMPTY_PATH)
+    flags |= OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
+    try:
+        fd = check(libc.syscall(SYS_OPEN_TREE, at, name, flags), f"open_tree {path}")
+    finally:
+        if not follow:
+            os.close(at)
     try:
         wanted = attributes | (MOUNT_ATTR_IDMAP if userns is not None else 0)
         lifted = (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC) & ~attributes

@@ -14,12 +14,20 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from errno import EHOSTUNREACH, ENETUNREACH, ENODEV
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
 
 from hull.errors import KernelError
 
 Interface = IPv4Interface | IPv6Interface
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 AF_BRIDGE = 7
 
@@ -27,7 +35,8 @@ AF_BRIDGE = 7
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_GETADDR = 20, 22
-RTM_NEWROUTE, RTM_GETROUTE, RTM_NEWNEIGH = 24, 26, 28
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWNEIGH, RTM_DELNEIGH = 28, 29
 
 # Message flags
 NLM_F_REQUEST, NLM_F_MULTI, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x2, 0x4, 0x300
@@ -53,6 +62,7 @@ IF_OPER_UP = 6
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_F_NODAD = 1, 2, 4, 2
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY = 1, 4, 5, 6
 RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST, RTN_LOCAL, RTNH_F_ONLINK = 254, 4, 1, 2, 4
+RT_SCOPE_LINK = 253
 NDA_LLADDR, NTF_MASTER, NUD_NOARP = 2, 4, 0x40
 
 HEADER = struct.Struct("=IHHII")
@@ -201,6 +211,11 @@ def add_forwarding(index: int, mac: str) -> Request:
     return Request(operation, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body)
 
 
+def delete_forwarding(index: int, mac: str) -> Request:
+    body = NEIGHBOUR.pack(AF_BRIDGE, index, NUD_NOARP, NTF_MASTER, 0) + _mac(NDA_LLADDR, mac)
+    return Request(f"take {mac} from the bridge of link {index}", RTM_DELNEIGH, 0, body)
+
+
 def add_address(index: int, address: Interface) -> Request:
     """Give a link an address; no error if it has it. IPv6 ones are usable at once (no DAD)."""
     packed = address.ip.packed
@@ -224,6 +239,27 @@ def add_default_route(index: int, gateway: Address, *, metric: int, onlink: bool
     body += _number(RTA_OIF, index) + _number(RTA_PRIORITY, metric)
     operation = f"add default route {gateway}"
     return Request(operation, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body)
+
+
+def add_route(index: int, network: Network, gateway: Address | None, *, onlink: bool) -> Request:
+    """A static route, in place of the zone's own to there if it has one. Without a gateway all of
+    the network are neighbours."""
+    flags = RTNH_F_ONLINK if onlink else 0
+    body = _route(index, network, gateway, flags)
+    return Request(f"add route {network}", RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body)
+
+
+def delete_route(index: int, network: Network, gateway: Address | None) -> Request:
+    body = _route(index, network, gateway, 0)
+    return Request(f"delete route {network}", RTM_DELROUTE, 0, body)
+
+
+def _route(index: int, network: Network, gateway: Address | None, flags: int) -> bytes:
+    scope = 0 if gateway else RT_SCOPE_LINK
+    kind = (RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, flags)
+    body = ROUTE.pack(_FAMILY[network.version], network.prefixlen, 0, 0, *kind)
+    body += attribute(RTA_DST, network.network_address.packed) + _number(RTA_OIF, index)
+    return body + (attribute(RTA_GATEWAY, gateway.packed) if gateway else b"")
 
 
 # -- unpacking: pure ------------------------------------------------------------------------------

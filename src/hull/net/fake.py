@@ -2,7 +2,7 @@
 """The Datalinks port in memory: what a driver must do, and what use cases are tested with."""
 
 from hull.errors import Exists, HostError, NotFound
-from hull.net.datalink import Link, NicTag, Vnic
+from hull.net.datalink import Link, NicTag, Vnic, changed
 
 
 class FakeDatalinks:
@@ -30,6 +30,11 @@ class FakeDatalinks:
         if vnic.link in self.vnics:
             raise Exists(f"link {vnic.link} exists already")
         self.vnics[vnic.link] = (vnic, netns)
+
+    def change_vnic(self, vnic: Vnic, netns: str) -> None:
+        if vnic.link not in self.vnics:
+            raise NotFound(f"there is no link {vnic.link}")
+        self.vnics[vnic.link] = (changed(self.vnics[vnic.link][0], vnic), netns)
 
     def delete_vnic(self, link: str) -> None:
         self.vnics.pop(link, None)

@@ -9,9 +9,9 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from errno import ENODEV
+from errno import ENODEV, ENOENT, ESRCH
 from functools import partial
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from hull.errors import CommandFailed, Exists, HostError, KernelError, NotFound, Timeout
@@ -19,7 +19,7 @@ from hull.linux import netlink, nft, sysctl
 from hull.linux.netlink import LinkInfo, Netlink
 from hull.linux.netns import in_netns, opened
 from hull.net import dhcp, nat
-from hull.net.datalink import Link, NicTag, Vnic
+from hull.net.datalink import Link, NicTag, Route, Vnic, changed
 from hull.net.nictag import eui64, stable_mac
 from hull.net.protection import FAMILY, LINK_LOCAL, Protection
 from hull.net.record import Records
@@ -79,6 +79,20 @@ class KernelDatalinks:
             self._connect(vnic, tag, host, bridge, namespace, undo)
             _wait_running(host, vnic.link, tag.link)
             self._records.complete(vnic.link)
+            undo.pop_all()
+
+    def change_vnic(self, vnic: Vnic, netns: str) -> None:
+        old = self._records.get(vnic.link)
+        if old is None:
+            raise NotFound(f"there is no link {vnic.link}")
+        new = changed(old, vnic)
+        with ExitStack() as stack:
+            namespace = stack.enter_context(opened(netns))
+            host = stack.enter_context(Netlink())
+            undo = stack.enter_context(ExitStack())
+            undo.callback(self._change, new, old, host, namespace)
+            self._change(old, new, host, namespace)
+            self._records.change(new)
             undo.pop_all()
 
     def delete_vnic(self, link: str) -> None:
@@ -158,6 +172,18 @@ class KernelDatalinks:
         undo.callback(_delete_link, host, vnic.link)
         _attach(host, vnic, bridge)
         in_netns(namespace, partial(_configure, vnic, tag))
+
+    def _change(self, old: Vnic, new: Vnic, host: Netlink, namespace: int) -> None:
+        """Repeating a change, or taking back half of one, is no error."""
+        tag = self._tag(old.nic_tag)
+        port = host.link(old.link)
+        if port is None:
+            raise NotFound(f"there is no link {old.link}")
+        # What was there is loaded first, as only what is there can be deleted.
+        load = self._protection.load(old, tag) + self._protection.change(old, new, tag)
+        nft.apply(load)
+        _set_learning(host, port, new)
+        in_netns(namespace, partial(_change_routes, old, new))
 
     def _tag(self, name: str) -> NicTag:
         try:
@@ -269,13 +295,22 @@ def _attach(host: Netlink, vnic: Vnic, bridge: LinkInfo) -> None:
         raise HostError(f"link {vnic.link} has gone", hint="its zone has ended; start it again")
     # IPv6 of its own would only add to the noise on the network.
     _set_ipv6(vnic.link, PORT_IPV6)
-    requests = [
-        netlink.set_port(vnic.link, learning=vnic.allow_mac_spoofing),
-        netlink.set_link(vnic.link, up=True, alias=vnic.mac),
-    ]
-    if not vnic.allow_mac_spoofing:
-        requests.append(netlink.add_forwarding(port.index, vnic.mac))
-    host.batch(*requests)
+    host.batch(netlink.set_link(vnic.link, up=True, alias=vnic.mac))
+    _set_learning(host, port, vnic)
+
+
+def _set_learning(host: Netlink, port: LinkInfo, vnic: Vnic) -> None:
+    """A bridge is told where a MAC is; it looks for itself where a port may have others, too."""
+    learning = vnic.allow_mac_spoofing or vnic.virtual
+    host.batch(netlink.set_port(vnic.link, learning=learning))
+    if not learning:
+        host.batch(netlink.add_forwarding(port.index, vnic.mac))
+        return
+    try:
+        host.batch(netlink.delete_forwarding(port.index, vnic.mac))
+    except KernelError as exc:
+        if exc.errno != ENOENT:
+            raise
 
 
 def _configure(vnic: Vnic, tag: NicTag) -> None:
@@ -292,6 +327,34 @@ def _configure(vnic: Vnic, tag: NicTag) -> None:
             *default_routes(vnic, link.index),
         )
         _wait_local(zone, vnic)
+        zone.batch(*(static_route(vnic, link.index, route) for route in vnic.routes))
+
+
+def _change_routes(old: Vnic, new: Vnic) -> None:
+    """Called in the zone's namespace, where its root may have changed everything meanwhile."""
+    with Netlink() as zone:
+        link = zone.link(new.interface)
+        if link is None:
+            return
+        for route in old.routes:
+            if route not in new.routes:
+                network, gateway = _parsed(route)
+                try:
+                    zone.batch(netlink.delete_route(link.index, network, gateway))
+                except KernelError as exc:
+                    if exc.errno != ESRCH:
+                        raise
+        zone.batch(*(static_route(new, link.index, route) for route in new.routes))
+
+
+def static_route(vnic: Vnic, index: int, route: Route) -> netlink.Request:
+    network, gateway = _parsed(route)
+    near = gateway is None or any(gateway in address.network for address in vnic.addresses)
+    return netlink.add_route(index, network, gateway, onlink=not near)
+
+
+def _parsed(route: Route) -> tuple[netlink.Network, netlink.Address | None]:
+    return ip_network(route.destination), ip_address(route.gateway) if route.gateway else None
 
 
 def ipv6_settings(vnic: Vnic, tag: NicTag) -> dict[str, str]:

@@ -35,6 +35,7 @@ table bridge %(table)s {
     set any_type { typeof iifname; }
     set any_ip   { typeof iifname; }
     set any_dhcp { typeof iifname; }
+    set blocked  { typeof iifname . th dport; }
 
     chain prerouting {
         type filter hook prerouting priority -300; policy accept;
@@ -66,6 +67,7 @@ table bridge %(table)s {
     }
 
     chain on_ip4 {
+        meta l4proto { tcp, udp } iifname . th dport @blocked counter drop comment "blocked ports"
         iifname != @any_dhcp udp sport { 67, 68 } jump on_dhcp
         iifname != @any_dhcp udp dport { 67, 68 } jump on_dhcp
         iifname @any_ip accept
@@ -84,6 +86,7 @@ table bridge %(table)s {
     }
 
     chain on_ip6 {
+        meta l4proto { tcp, udp } iifname . th dport @blocked counter drop comment "blocked ports"
         meta l4proto ipv6-icmp jump on_icmp6
         iifname != @any_dhcp udp sport 547 counter drop comment "dhcp-nospoof"
         iifname @any_ip accept
@@ -146,10 +149,19 @@ class Protection:
         """Let it send nothing any more, whether it was loaded or not."""
         return self._commands("add", vnic, tag) + self._commands("delete", vnic, tag)
 
+    def change(self, old: Vnic, new: Vnic, tag: NicTag) -> str:
+        """From what a vnic may send to what it may send from now on."""
+        before, after = elements(old, tag), elements(new, tag)
+        gone = [element for element in before if element not in after]
+        come = [element for element in after if element not in before]
+        return self._all("delete", gone) + self._all("add", come)
+
     def _commands(self, verb: str, vnic: Vnic, tag: NicTag) -> str:
+        return self._all(verb, elements(vnic, tag))
+
+    def _all(self, verb: str, found: list[tuple[str, str]]) -> str:
         return "".join(
-            f"{verb} element {FAMILY} {self.table} {name} {{ {key} }}\n"
-            for name, key in elements(vnic, tag)
+            f"{verb} element {FAMILY} {self.table} {name} {{ {key} }}\n" for name, key in found
         )
 
 
@@ -179,6 +191,7 @@ def elements(vnic: Vnic, tag: NicTag) -> list[tuple[str, str]]:
         "any_ip": any_ip,
         "any_dhcp": vnic.allow_dhcp_spoofing,
     }
+    found += [("blocked", f"{link} . {port}") for port in sorted(set(vnic.blocked_ports))]
     return found + [(name, link) for name, lifted in switches.items() if lifted]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hull.errors import Corrupt
 from hull.linux.files import read_json, write_json
-from hull.net.datalink import Vnic
+from hull.net.datalink import Route, Vnic
 from hull.wire import Json
 
 NEW = ".new"
@@ -29,6 +29,10 @@ class Records:
 
     def complete(self, link: str) -> None:
         (self._directory / (link + NEW)).rename(self._directory / link)
+
+    def change(self, vnic: Vnic) -> None:
+        """Replace what is known of a complete vnic."""
+        write_json(self._directory / vnic.link, format_vnic(vnic), durable=False)
 
     def get(self, link: str) -> Vnic | None:
         """What is known of a vnic, complete or not."""
@@ -55,6 +59,9 @@ def format_vnic(vnic: Vnic) -> Json:
         "addresses": [str(address) for address in vnic.addresses],
         "gateways": list(vnic.gateways),
         "allowed": list(vnic.allowed),
+        "blocked_ports": list(vnic.blocked_ports),
+        "dhcp_cids": list(vnic.dhcp_cids),
+        "routes": [[route.destination, route.gateway] for route in vnic.routes],
     }
     return asdict(vnic) | lists
 
@@ -67,6 +74,10 @@ def parse_vnic(data: Json) -> Vnic:
     values["addresses"] = tuple(ip_interface(text) for text in _texts(data["addresses"]))
     values["gateways"] = _texts(data["gateways"])
     values["allowed"] = _texts(data["allowed"])
+    values["dhcp_cids"] = _texts(data["dhcp_cids"])
+    values["blocked_ports"] = tuple(map(int, _texts(data["blocked_ports"])))
+    pairs = data["routes"] if isinstance(data["routes"], list) else []
+    values["routes"] = tuple(Route(*_texts(pair)) for pair in pairs)
     return Vnic(**values)  # type: ignore[arg-type]  # each is what format_vnic made of the field
 
 

@@ -4,11 +4,15 @@
 import ipaddress
 from collections.abc import Iterator
 
+from hull.brand import privilege
 from hull.errors import InvalidPayload, NotFound, Problem
 from hull.host.host import Host
 from hull.image import store
 from hull.model.nic import Nic
 from hull.model.vm import VM
+from hull.net.datalink import NicTag
+from hull.vm import network
+from hull.vm.filesystem import check_filesystems
 
 # Which image types a brand can be made from.
 IMAGE_TYPES = {
@@ -21,16 +25,24 @@ IMAGE_TYPES = {
 
 def check_create(vm: VM, host: Host) -> None:
     """Raises InvalidPayload with all that stands against creating `vm` here and now."""
-    problems = [*check_identity(vm, host), *check_image(vm, host), *check_nics(vm, host)]
+    problems = [*check_identity(vm, host), *check_image(vm, host), *check_effects(vm, host)]
     if problems:
         raise InvalidPayload(problems)
 
 
 def check_update(vm: VM, host: Host) -> None:
     """Raises InvalidPayload with all that stands against `vm` becoming this."""
-    problems = list(check_nics(vm, host))
+    problems = list(check_effects(vm, host))
     if problems:
         raise InvalidPayload(problems)
+
+
+def check_effects(vm: VM, host: Host) -> Iterator[Problem]:
+    """What a zone is to have on this host, new or changed."""
+    yield from check_nics(vm, host)
+    yield from check_filesystems(vm, host)
+    for message in privilege.problems(vm.limit_priv):
+        yield Problem("limit_priv", message)
 
 
 def check_identity(vm: VM, host: Host) -> Iterator[Problem]:
@@ -78,27 +90,69 @@ def check_nics(vm: VM, host: Host) -> Iterator[Problem]:
                 f'no nic tag "{nic.nic_tag}" on this host',
                 f"nic tags here: {known}",
             )
-        elif "dhcp" in nic.ips and tag.address is None:
+        elif "dhcp" in nic.ips and (tag.address is None or nic.vlan_id):
+            on = f"a VLAN of {nic.nic_tag}" if nic.vlan_id else f'nic tag "{nic.nic_tag}"'
             yield Problem(
                 f"{where}.ips",
-                f'this host leases no addresses on nic tag "{nic.nic_tag}"',
+                f"this host leases no addresses on {on}",
                 "give a static address, such as 10.0.0.5/24",
             )
         elif tag.address is not None and str(tag.address.ip) in _plain(nic):
             yield Problem(
                 f"{where}.ips", f"{tag.address.ip} is this host's own address", "use another"
             )
+        if tag is not None:
+            yield from _check_link(where, nic, tag)
         yield from _conflicts(where, nic, others)
+        yield from _in_use(where, nic, vm, host)
+
+
+# The bridge's own number for what is untagged, and the one that 802.1Q keeps for itself.
+RESERVED_VLANS = (1, 4095)
+IPV6_MTU = 1280
+
+
+def _check_link(where: str, nic: Nic, tag: NicTag) -> Iterator[Problem]:
+    """What the kernel would refuse."""
+    if nic.vlan_id and not tag.vlans:
+        yield Problem(
+            f"{where}.vlan_id",
+            f'nic tag "{tag.name}" has no VLANs: this kernel lacks CONFIG_BRIDGE_VLAN_FILTERING',
+            "leave it out, or use a kernel that has it",
+        )
+    elif nic.vlan_id in RESERVED_VLANS:
+        yield Problem(f"{where}.vlan_id", f"{nic.vlan_id} is reserved", "use 2 to 4094")
+    if nic.mtu and nic.mtu > tag.mtu:
+        yield Problem(f"{where}.mtu", f"nic tag {tag.name} carries no more than {tag.mtu}")
+    if nic.mtu and nic.mtu < IPV6_MTU and any(":" in ip or ip == "addrconf" for ip in nic.ips):
+        yield Problem(f"{where}.mtu", f"{nic.mtu} is too little for IPv6", f"{IPV6_MTU} or more")
 
 
 def _conflicts(where: str, nic: Nic, others: list[tuple[str, Nic]]) -> Iterator[Problem]:
     for uuid, other in others:
-        if other.nic_tag != nic.nic_tag:
+        if (other.nic_tag, other.vlan_id) != (nic.nic_tag, nic.vlan_id):
             continue
         if other.mac == nic.mac:
             yield Problem(f"{where}.mac", f"{nic.mac} belongs to VM {uuid}", "leave it out")
         for address in sorted(_plain(nic) & _plain(other)):
             yield Problem(f"{where}.ips", f"{address} belongs to VM {uuid}", "use another")
+
+
+def _in_use(where: str, nic: Nic, vm: VM, host: Host) -> Iterator[Problem]:
+    """Addresses that running VMs have until they end, though their records say otherwise now."""
+    wanted = {network.in_use(nic.nic_tag, nic.vlan_id, ip): ip for ip in _plain(nic)}
+    for boot in host.boots.all():
+        if boot.uuid == vm.uuid:
+            continue
+        for key in sorted(wanted.keys() & set(boot.addresses)):
+            if not any(wanted[key] in _plain(other) for other in _nics_of(boot.uuid, host)):
+                message = f"{wanted[key]} is in use by VM {boot.uuid} until that stops"
+                yield Problem(f"{where}.ips", message, "use another")
+
+
+def _nics_of(uuid: str, host: Host) -> tuple[Nic, ...]:
+    zone = host.index.find(uuid)
+    return zone.vm.nics if zone else ()
 
 
 def _others(vm: VM, host: Host) -> list[VM]:

@@ -6,6 +6,7 @@ before `claim`; from there on each step registers its undo, and a crash leaves a
 `incomplete`, which start-up destroys.
 """
 
+import logging
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,10 +23,14 @@ from hull.vm import network
 from hull.vm.announce import announce, operation
 from hull.vm.check import check_create
 from hull.vm.complete import complete
+from hull.vm.dataset import create_data, properties
+from hull.vm.hold import change_holds
 from hull.vm.start import boot
 from hull.vm.stop import halt
 from hull.wire import JsonObject, problems_to_json
 from hull.zone.index import INSTALLED, Zone
+
+log = logging.getLogger("hull.create")
 
 # An image that has this directory takes part in provisioning: its init renames the marker when the
 # first boot is done (docs/image-format.md). Other images are done as soon as their init runs.
@@ -62,6 +67,7 @@ def install(vm: VM, host: Host, undo: ExitStack) -> Zone:
         claim(vm, host, undo)
     root = create_dataset(vm, host, undo)
     write_first_files(vm, host, root)
+    change_holds(None, vm, host, undo)
     return mark_installed(vm, host, root)
 
 
@@ -78,15 +84,15 @@ def create_dataset(vm: VM, host: Host, undo: ExitStack) -> Path:
     dataset = host.dataset(vm.uuid)
     made = host.pool.clone(store.origin_snapshot(vm.image_uuid), dataset, quota=vm.quota * GIB)
     undo.callback(host.pool.destroy, dataset, recursive=True)
-    if vm.zfs_root_compression:
-        host.pool.set(dataset, compression=vm.zfs_root_compression)
+    host.pool.set(dataset, compression=properties(vm, host)[dataset].compression)
+    create_data(vm, host)
     (Path(made.mountpoint) / "logs").mkdir(mode=0o700, exist_ok=True)
     return Path(made.mountpoint) / "root"
 
 
 def write_first_files(vm: VM, host: Host, root: Path) -> None:
     """Names and resolvers: the zone's owner may change them from now on."""
-    inroot.write_file(root, "/etc/hostname", f"{vm.hostname or vm.uuid}\n".encode())
+    network.write_hostname(vm, root)
     inroot.write_file(root, "/etc/hosts", network.hosts_file(vm, host).encode())
     network.write_resolvers(vm, host, root)
     if inroot.exists(root, PROVISIONING_DIRECTORY):
@@ -125,6 +131,7 @@ def why_failed(vm: VM, host: Host, deadline: float) -> str:
 
 def mark_failed(uuid: str, reason: str, host: Host) -> NoReturn:
     """Keep the VM as it is, down, for its owner to look at."""
+    log.error("VM %s failed to provision: %s", uuid, reason)
     with operation(uuid, host):
         host.index.change(uuid, provisioning=False, failed=reason)
         halt(uuid, host)

@@ -7,7 +7,7 @@ hulld only says how: the zlogin command runs the program itself, so a session ou
 import json
 import secrets
 
-from hull.brand.table import BRANDS
+from hull.brand.privilege import capabilities
 from hull.errors import Exists, InvalidState, NotFound
 from hull.host.host import Host
 from hull.linux import files
@@ -21,6 +21,7 @@ BODY: JsonObject = {
     "properties": {
         "user": {"type": "string", "description": "who to be in the zone"},
         "command": {"type": "string", "description": "a shell command; empty: a login"},
+        "safe": {"type": "boolean", "description": "no su, no profile: for a zone that is broken"},
         "terminal": {"type": "boolean", "description": "give it a pty of the zone's own"},
         "term": {"type": "string", "description": "the caller's TERM"},
         "rows": {"type": "integer", "minimum": 1},
@@ -51,23 +52,26 @@ def login(name: str, wanted: JsonObject, host: Host) -> JsonObject:
     ticket = secrets.token_hex(8)
     process = host.paths.run / f"login-{ticket}.json"
     tty_socket = str(host.paths.run / f"login-{ticket}.sock") if wanted["terminal"] else ""
-    capabilities = BRANDS[zone.vm.brand].capabilities
-    files.write_file(process, json.dumps(oci_process(wanted, capabilities)), durable=False)
+    files.write_file(
+        process, json.dumps(oci_process(wanted, capabilities(zone.vm.limit_priv))), durable=False
+    )
     argv = host.runtime.login_argv(zone.uuid, process, tty_socket=tty_socket)
     return {"argv": list(argv), "process": str(process), "tty_socket": tty_socket}
 
 
-def oci_process(wanted: JsonObject, capabilities: tuple[str, ...]) -> JsonObject:
+def oci_process(wanted: JsonObject, most: tuple[str, ...]) -> JsonObject:
     """The session as data. Who the user is, the zone's own `su` knows; root needs none."""
     user, command = str(wanted["user"]), str(wanted["command"])
     args = ["/bin/su", "-", user]
-    if command:
+    if wanted.get("safe") is True:
+        args = ["/bin/sh", "-c", command] if command else ["/bin/sh"]
+    elif command:
         args = ["/bin/sh", "-c", command] if user == "root" else [*args, "-c", command]
     environment = {"PATH": PATH, "HOME": "/root", "USER": "root", "LOGNAME": "root"}
     if wanted["term"]:
         environment["TERM"] = str(wanted["term"])
     # Not inheritable: a file's inheritable set would then grant them to any user's process.
-    sets: JsonObject = {kind: list(capabilities) for kind in ("bounding", "effective", "permitted")}
+    sets: JsonObject = {kind: list(most) for kind in ("bounding", "effective", "permitted")}
     process: JsonObject = {
         "terminal": wanted["terminal"],
         "user": {"uid": 0, "gid": 0},

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: MPL-2.0
 """A VM's nics on this host: leased addresses, vnics, and the files that name them."""
 
-from ipaddress import ip_interface
+from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from pathlib import Path
 
 from hull.host.host import Host
 from hull.linux import inroot
+from hull.model.address import canonical_mac
 from hull.model.nic import Nic
+from hull.model.routes import LOCAL
 from hull.model.vm import VM
-from hull.net.datalink import Vnic
+from hull.net.datalink import Route, Vnic
+
+# What a nic's ips may hold beside addresses.
+WORDS = ("dhcp", "addrconf")
 
 
 def lease_addresses(vm: VM, host: Host) -> None:
@@ -31,9 +37,51 @@ def keep_leases(vm: VM, host: Host) -> None:
         leases.keep(vm.uuid, macs)
 
 
+def vnics(vm: VM, zoneid: int, host: Host) -> list[Vnic]:
+    """All of a VM's, with their static routes."""
+    made = [vnic(nic, zoneid, position, host) for position, nic in enumerate(vm.nics)]
+    return [replace(each, routes=routes(vm, position, host)) for position, each in enumerate(made)]
+
+
+def routes(vm: VM, position: int, host: Host) -> tuple[Route, ...]:
+    """The static routes by one of the VM's nics."""
+    found = (
+        Route(
+            str(ip_network(destination, strict=False)), "" if LOCAL.fullmatch(gateway) else gateway
+        )
+        for destination, gateway in vm.routes.items()
+        if route_nic(vm, gateway, host) == position
+    )
+    return tuple(sorted(found))
+
+
+def route_nic(vm: VM, gateway: str, host: Host) -> int | None:
+    """The position of the nic that a route's gateway is, or is behind; None without nics.
+
+    A gateway that is in no nic's network is looked for at the primary nic.
+    """
+    if named := LOCAL.fullmatch(gateway):
+        if mac := named["mac"]:
+            wanted = canonical_mac(mac)
+            return next((n for n, nic in enumerate(vm.nics) if nic.mac == wanted), None)
+        return int(named["index"]) if int(named["index"]) < len(vm.nics) else None
+    address = ip_address(gateway)
+    for n, nic in enumerate(vm.nics):
+        if any(address in network for network in networks(nic, host)):
+            return n
+    return next((n for n, nic in enumerate(vm.nics) if nic.primary), None)
+
+
+def networks(nic: Nic, host: Host) -> list[IPv4Network | IPv6Network]:
+    """The networks that a nic is on."""
+    tag = host.datalinks.nic_tags().get(nic.nic_tag)
+    leased = [tag.address.network] if tag and tag.address and "dhcp" in nic.ips else []
+    return [*leased, *(ip_interface(ip).network for ip in nic.ips if ip not in WORDS)]
+
+
 def vnic(nic: Nic, zoneid: int, position: int, host: Host) -> Vnic:
     """All that the host needs to make the nic: pure but for the lease it looks up."""
-    addresses = [ip_interface(ip) for ip in nic.ips if ip not in ("dhcp", "addrconf")]
+    addresses = [ip_interface(ip) for ip in nic.ips if ip not in WORDS]
     gateways = list(nic.gateways)
     if "dhcp" in nic.ips:
         leases = host.leases[nic.nic_tag]
@@ -49,12 +97,43 @@ def vnic(nic: Nic, zoneid: int, position: int, host: Host) -> Vnic:
         gateways=tuple(gateways),
         autoconf="addrconf" in nic.ips,
         mtu=nic.mtu or 0,
-        allowed=tuple(nic.allowed_ips),
+        vlan_id=nic.vlan_id,
+        virtual=nic.vrrp_vrid is not None,
+        allowed=(*nic.allowed_ips, *([nic.vrrp_primary_ip] if nic.vrrp_primary_ip else [])),
         allow_mac_spoofing=nic.allow_mac_spoofing,
         allow_ip_spoofing=nic.allow_ip_spoofing,
         allow_dhcp_spoofing=nic.allow_dhcp_spoofing or nic.dhcp_server,
         allow_restricted_traffic=nic.allow_restricted_traffic,
+        blocked_ports=tuple(map(int, nic.blocked_outgoing_ports)),
+        dhcp_cids=tuple(nic.allowed_dhcp_cids),
     )
+
+
+def follow(vm: VM, host: Host) -> None:
+    """Give a running VM's links the protection and routes that it has now.
+
+    A nic that has been added has no link yet; one that was removed keeps what it has.
+    """
+    boot = host.boots.find(vm.uuid)
+    if boot is None:
+        return
+    links = {link.mac: link.name for link in host.datalinks.links() if link.name in boot.links}
+    for made in vnics(vm, boot.zoneid, host):
+        if link := links.get(made.mac):
+            host.datalinks.change_vnic(replace(made, link=link), f"/proc/{boot.pid}/ns/net")
+
+
+def addresses_in_use(vnics: list[Vnic]) -> tuple[str, ...]:
+    """What a running zone keeps from others, whatever becomes of its configuration."""
+    return tuple(
+        in_use(vnic.nic_tag, vnic.vlan_id, str(address.ip))
+        for vnic in vnics
+        for address in vnic.addresses
+    )
+
+
+def in_use(nic_tag: str, vlan_id: int, address: str) -> str:
+    return f"{nic_tag}/{vlan_id} {address}"
 
 
 def link_name(host_id: str, zoneid: int, position: int) -> str:
@@ -69,6 +148,10 @@ def resolvers(vm: VM, host: Host) -> list[str]:
     return [
         str(host.leases[nic.nic_tag].router) for nic in vm.nics if nic.primary and "dhcp" in nic.ips
     ]
+
+
+def write_hostname(vm: VM, root: Path) -> None:
+    inroot.write_file(root, "/etc/hostname", f"{vm.hostname or vm.uuid}\n".encode())
 
 
 def write_resolvers(vm: VM, host: Host, root: Path) -> None:
@@ -97,5 +180,5 @@ def _static_addresses(host: Host) -> set[str]:
         for zone in host.index.all()
         for nic in zone.vm.nics
         for ip in nic.ips
-        if ip not in ("dhcp", "addrconf")
+        if ip not in WORDS
     }

@@ -3,9 +3,11 @@
 
 import re
 
-from hull.errors import Exists, InvalidPayload, NotFound, Problem
+from hull.errors import Exists, InvalidPayload, InvalidState, NotFound, Problem
 from hull.host.host import Host
+from hull.model.vm import VM
 from hull.vm.announce import operation
+from hull.vm.hold import SNAPSHOT as HOLD
 from hull.vm.start import boot
 from hull.vm.stop import halt
 from hull.vm.view import SNAPSHOT_PREFIX
@@ -25,9 +27,12 @@ def create_snapshot(uuid: str, name: str, host: Host) -> JsonObject:
             ]
         )
     with operation(uuid, host):
-        host.index.get(uuid)
+        vm = host.index.get(uuid).vm
+        if vm.delegate_dataset:
+            raise InvalidState("Cannot currently snapshot zones that have datasets")
         if _exists(uuid, name, host):
             raise Exists(f'snapshot with name "{name}" already exists.')
+        _require_room(vm, host)
         host.pool.snapshot(_dataset_snapshot(uuid, name, host))
     return {"uuid": uuid, "name": name}
 
@@ -37,6 +42,7 @@ def rollback_snapshot(uuid: str, name: str, host: Host) -> JsonObject:
     with operation(uuid, host):
         zone = host.index.get(uuid)
         _require(uuid, name, host)
+        _require_no_hold(zone.vm, name, host)
         halt(uuid, host)
         host.pool.rollback(_dataset_snapshot(uuid, name, host))
         boot(zone, host)
@@ -58,6 +64,27 @@ def _dataset_snapshot(uuid: str, name: str, host: Host) -> str:
 def _exists(uuid: str, name: str, host: Host) -> bool:
     wanted = _dataset_snapshot(uuid, name, host)
     return any(snapshot.name == wanted for snapshot in host.pool.snapshots(host.dataset(uuid)))
+
+
+def _require_room(vm: VM, host: Host) -> None:
+    """zfs_snapshot_limit counts every snapshot of the dataset, as ZFS does."""
+    limit = vm.zfs_snapshot_limit
+    if limit is not None and len(host.pool.snapshots(host.dataset(vm.uuid))) >= limit:
+        raise InvalidState(
+            f"zfs_snapshot_limit is {limit}, cannot create another snapshot",
+            hint="delete a snapshot, or raise the limit",
+        )
+
+
+def _require_no_hold(vm: VM, name: str, host: Host) -> None:
+    """A rollback destroys what is newer; a hold prevents that."""
+    names = [snapshot.short_name for snapshot in host.pool.snapshots(host.dataset(vm.uuid))]
+    newer = names[names.index(f"{SNAPSHOT_PREFIX}{name}") :]
+    if vm.indestructible_zoneroot and HOLD in newer:
+        raise InvalidState(
+            f"indestructible_zoneroot is set, cannot roll back to the older snapshot {name}",
+            hint=f"`vmadm update {vm.uuid} indestructible_zoneroot=false` first",
+        )
 
 
 def _require(uuid: str, name: str, host: Host) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hull.brand.brand import ZoneConfig
+from hull.brand.privilege import capabilities
 from hull.brand.table import BRANDS
 from hull.errors import InvalidState
 from hull.host.host import Host
@@ -15,6 +16,7 @@ from hull.net.datalink import Vnic
 from hull.vm import network
 from hull.vm.announce import announce, operation
 from hull.vm.complete import timestamp
+from hull.vm.filesystem import binds
 from hull.vm.view import state
 from hull.wire import JsonObject
 from hull.zone import boots
@@ -36,8 +38,12 @@ def start(uuid: str, host: Host) -> JsonObject:
         if entry and not entry.held:
             return {"uuid": uuid, "already": True, "state": state(zone, host)}
         require_stopped(zone, host)
-        boot(zone, host)
-        host.index.edit(uuid, lambda vm: replace(vm, autoboot=True))
+        with ExitStack() as undo:
+            before = zone.vm.autoboot
+            host.index.edit(uuid, lambda vm: replace(vm, autoboot=True))
+            undo.callback(host.index.edit, uuid, lambda vm: replace(vm, autoboot=before))
+            boot(zone, host)
+            undo.pop_all()
     return {"uuid": uuid, "already": False, "state": "running"}
 
 
@@ -69,8 +75,13 @@ def build(zone: Zone, host: Host, undo: ExitStack) -> None:
     metadata_socket(vm.uuid, host).parent.mkdir(parents=True, exist_ok=True)
     undo.callback(remove_metadata_socket, vm.uuid, host)
     pid = host.runtime.create(spec)
-    vnics = [network.vnic(nic, claimed.zoneid, n, host) for n, nic in enumerate(vm.nics)]
-    host.boots.change(vm.uuid, pid=pid, links=tuple(vnic.link for vnic in vnics))
+    vnics = network.vnics(vm, claimed.zoneid, host)
+    host.boots.change(
+        vm.uuid,
+        pid=pid,
+        links=tuple(vnic.link for vnic in vnics),
+        addresses=network.addresses_in_use(vnics),
+    )
     create_vnics(vnics, pid, host, undo)
     undo.callback(host.attendant.leave, vm.uuid)
     host.attendant.attend(vm.uuid, pid, metadata_socket(vm.uuid, host), spec.id_base)
@@ -103,6 +114,8 @@ def zone_spec(vm: VM, zoneid: int, root: Path, host: Host) -> ZoneSpec:
         sysctls=ipc_sysctls(vm),
         metadata=metadata_socket(vm.uuid, host).parent,
         native=host.native,
+        capabilities=capabilities(vm.limit_priv),
+        filesystems=binds(vm, host),
     )
     return ZoneSpec(
         uuid=vm.uuid,
@@ -137,6 +150,8 @@ def limits(vm: VM) -> Limits:
         processes=vm.max_lwps,
         cpu_shares=vm.cpu_shares,
         cpu_cap=vm.cpu_cap or 0,
+        io_priority=vm.zfs_io_priority,
+        tmpfs=vm.tmpfs * MIB,
     )
 
 

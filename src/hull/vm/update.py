@@ -7,14 +7,16 @@ from dataclasses import replace
 from hull.errors import HostError
 from hull.host.host import Host
 from hull.model.payload import decode_update
-from hull.model.units import GIB
 from hull.model.vm import VM
 from hull.vm import network
 from hull.vm.announce import announce, operation
 from hull.vm.check import check_update
 from hull.vm.complete import complete_nics
+from hull.vm.dataset import change_properties
+from hull.vm.hold import change_holds
 from hull.vm.start import limits
 from hull.wire import JsonObject, problems_to_json
+from hull.zone.index import CONFIGURED
 
 
 def update(uuid: str, payload: JsonObject, host: Host) -> JsonObject:
@@ -28,8 +30,9 @@ def update(uuid: str, payload: JsonObject, host: Host) -> JsonObject:
             # Once more on what it is by now: a zone may change its metadata at any time.
             host.index.edit(uuid, lambda vm: replace(decode_update(payload, vm).vm, nics=new.nics))
             undo.pop_all()
-        with suppress(HostError):  # the VM is updated; an address kept too long harms nobody
-            network.keep_leases(new, host)
+        if host.boots.find(uuid) is None:  # while it runs, its links are as they were
+            with suppress(HostError):  # the VM is updated; an address kept too long harms nobody
+                network.keep_leases(new, host)
     return {"uuid": uuid, "warnings": problems_to_json(warnings)}
 
 
@@ -39,17 +42,32 @@ def apply(old: VM, new: VM, host: Host, undo: ExitStack) -> None:
         check_update(new, host)
         network.lease_addresses(new, host)
     undo.callback(network.keep_leases, old, host)
-    if new.quota != old.quota:
-        host.pool.set(host.dataset(new.uuid), quota=new.quota * GIB)
-        undo.callback(host.pool.set, host.dataset(new.uuid), quota=old.quota * GIB)
-    if new.zfs_root_compression != old.zfs_root_compression:
-        host.pool.set(host.dataset(new.uuid), compression=new.zfs_root_compression or "off")
+    if host.index.get(new.uuid).zone_state == CONFIGURED:
+        return  # it has no data yet
+    change_properties(old, new, host, undo)
+    change_holds(old, new, host, undo)
     if host.boots.find(new.uuid):
-        if limits(new) != limits(old):
-            host.runtime.set_limits(new.uuid, limits(new))
-            undo.callback(host.runtime.set_limits, new.uuid, limits(old))
-        if new.maintain_resolvers and new.resolvers != old.resolvers:
-            network.write_resolvers(new, host, host.paths.zones / new.uuid / "root")
+        apply_live(old, new, host, undo)
+    write_files(old, new, host)
+
+
+def write_files(old: VM, new: VM, host: Host) -> None:
+    """The zone's files that follow its properties."""
+    root = host.paths.zones / new.uuid / "root"
+    if new.hostname != old.hostname:  # for an init that sets it at the next boot
+        network.write_hostname(new, root)
+    if new.maintain_resolvers and new.resolvers != old.resolvers:
+        network.write_resolvers(new, host, root)
+
+
+def apply_live(old: VM, new: VM, host: Host, undo: ExitStack) -> None:
+    """What a running zone notices at once."""
+    if limits(new) != limits(old):
+        host.runtime.set_limits(new.uuid, limits(new))
+        undo.callback(host.runtime.set_limits, new.uuid, limits(old))
+    if (new.nics, new.routes) != (old.nics, old.routes):
+        undo.callback(network.follow, old, host)
+        network.follow(new, host)
 
 
 def change_metadata(uuid: str, payload: JsonObject, host: Host) -> None:

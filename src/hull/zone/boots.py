@@ -26,6 +26,7 @@ class Boot:
     pid: int = 0
     timestamp: str = ""  # ISO 8601
     links: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()  # NIC_TAG/VLAN ADDRESS, of its links
     held: bool = False  # `zoneadm ready`: it stays so until somebody boots or halts it
 
 
@@ -80,7 +81,7 @@ def _read(path: Path) -> Boot | None:
     try:
         match files.read_json(path):
             case {"uuid": str(uuid), "zoneid": int(zoneid), "links": list(links), **rest}:
-                pid = rest.get("pid")
+                pid, addresses = rest.get("pid"), rest.get("addresses")
                 return Boot(
                     uuid=uuid,
                     zoneid=zoneid,
@@ -88,6 +89,7 @@ def _read(path: Path) -> Boot | None:
                     pid=pid if isinstance(pid, int) else 0,
                     timestamp=str(rest.get("timestamp") or ""),
                     links=tuple(str(link) for link in links),
+                    addresses=tuple(map(str, addresses if isinstance(addresses, list) else ())),
                     held=rest.get("held") is True,
                 )
             case _:

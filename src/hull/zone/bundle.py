@@ -25,6 +25,7 @@ class Tree:
     target: str
     attributes: int  # MOUNT_ATTR_*
     idmap: bool  # an owner is the same number in the zone as on disk
+    shared: bool = False  # another zone may write on the way to it: no symlink is followed there
 
 
 def hard_limits() -> dict[str, int]:
@@ -61,7 +62,8 @@ def take_binds(config: JsonObject) -> tuple[JsonObject, list[Tree]]:
             options = cast(list[str], mount.get("options", []))
             attributes = sum(value for name, value in ATTRIBUTES.items() if name in options)
             source, target = str(mount["source"]), str(mount["destination"])
-            trees.append(Tree(source, target, attributes, "idmap" in options))
+            shared = "idmap" in options
+            trees.append(Tree(source, target, attributes, idmap=shared, shared=shared))
         else:
             mounts.append(mount)
     return config | {"mounts": mounts}, trees

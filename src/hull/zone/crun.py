@@ -14,12 +14,12 @@ import os
 import shutil
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
 
 from hull.errors import Corrupt, Exists, HostError, InvalidState, NotFound
-from hull.linux import cgroup, files, inroot, mount, namespace, process
+from hull.linux import cgroup, files, inroot, mount, namespace, process, tmpfs
 from hull.wire import Json, JsonObject
 from hull.zone import bundle, conmon
 from hull.zone.runtime import ExitStatus, Limits, Usage, ZoneSpec
@@ -76,6 +76,7 @@ def cgroup_values(limits: Limits) -> cgroup.Values:
         processes=limits.processes or None,
         cpu_shares=limits.cpu_shares,
         cpu_cap=limits.cpu_cap or None,
+        io_weight=limits.io_priority,
     )
 
 
@@ -140,7 +141,10 @@ class Crun:
             clones: list[tuple[int, bundle.Tree]] = []
             for tree in trees:
                 ids = userns if tree.idmap else None
-                clones.append((namespace.clone_mount(tree.source, tree.attributes, ids), tree))
+                clone = namespace.clone_mount(
+                    tree.source, tree.attributes, ids, follow=not tree.shared
+                )
+                clones.append((clone, tree))
                 fds.callback(os.close, clones[-1][0])
 
             def setup() -> None:
@@ -232,6 +236,13 @@ class Crun:
             before = Limits(**cast(dict[str, int], record["limits"]))
             undo.callback(group.set_limits, cgroup_values(before))
             group.set_limits(cgroup_values(limits))
+            if before.tmpfs and limits.tmpfs not in (0, before.tmpfs):
+                tmpfs.resize(Path(f"/proc/{record['pid']}/root"), "/tmp", limits.tmpfs)
+                undo.callback(
+                    tmpfs.resize, Path(f"/proc/{record['pid']}/root"), "/tmp", before.tmpfs
+                )
+            else:
+                limits = replace(limits, tmpfs=before.tmpfs)
             record["limits"] = cast(Json, asdict(limits))
             files.write_json(self._zones / uuid / "record.json", record, durable=False)
             undo.pop_all()

@@ -21,6 +21,8 @@ class Limits:
     processes: int = 0  # tasks
     cpu_shares: int = 100  # SmartOS's: relative, 100 is one share
     cpu_cap: int = 0  # per cent of one CPU
+    io_priority: int = 100  # relative, as cpu_shares; where this host has a controller for it
+    tmpfs: int = 0  # bytes of /tmp; one that is on disk, or is to be, waits for the next boot
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,13 +62,15 @@ def test_a_process_enters_every_hierarchy_once() -> None:
 
 
 def test_limits_on_v2() -> None:
-    values = Values(memory=100, swap=20, processes=5, cpu_shares=250, cpu_cap=50)
+    values = Values(memory=100, swap=20, processes=5, cpu_shares=250, cpu_cap=50, io_weight=2000)
     assert writes(V2, values) == [
         ("hull-0001/U/memory.max", "100"),
         ("hull-0001/U/memory.swap.max", "20"),
         ("hull-0001/U/pids.max", "5"),
         ("hull-0001/U/cpu.weight", "250"),
         ("hull-0001/U/cpu.max", "50000 100000"),
+        ("hull-0001/U/io.weight", "default 2000"),
+        ("hull-0001/U/io.bfq.weight", "default 1000"),
     ]
 
 
@@ -93,6 +95,8 @@ def test_no_limits() -> None:
         ("hull-0001/U/pids.max", "max"),
         ("hull-0001/U/cpu.weight", "100"),
         ("hull-0001/U/cpu.max", "max 100000"),
+        ("hull-0001/U/io.weight", "default 100"),
+        ("hull-0001/U/io.bfq.weight", "default 100"),
     ]
     assert [value for _, value in writes(V1, Values())] == ["-1", "-1", "max", "1024", "-1"]
 

@@ -253,6 +253,8 @@ def test_removed_nics_give_their_address_back(world: World) -> None:
     assert isinstance(nics, list)
     assert isinstance(nics[0], dict)
     update(uuid, {"remove_nics": [nics[0]["mac"]]}, world.host)
+    assert world.trace()["leased"] == 1  # the zone that runs has it still
+    stop(uuid, world.host)
     assert world.trace()["leased"] == 0
 
 

@@ -32,10 +32,10 @@ SEED: JsonObject = {
 
 # What changes the host, by port.
 STEPS = {
-    "pool": ("create", "clone", "snapshot", "rollback", "destroy", "rename", "set"),
+    "pool": ("create", "clone", "snapshot", "rollback", "destroy", "rename", "set", "receive"),
     "runtime": ("create", "start", "kill", "delete", "set_limits"),
-    "datalinks": ("create_vnic", "delete_vnic"),
-    "index": ("put", "remove"),
+    "datalinks": ("create_vnic", "change_vnic", "delete_vnic"),
+    "index": ("put", "change", "edit", "remove"),
     "boots": ("claim", "change", "remove"),
     "leases": ("lease", "release", "keep"),
 }
@@ -122,11 +122,13 @@ class World:
         self.datalinks.up()
         self.steps = Steps()
         self.watching = Watching()
+        self.images: set[str] = set()
         for uuid, kind in ((IMAGE, "zone-dataset"), (LX_IMAGE, "lx-dataset")):
             self.install(uuid, kind)
         self.host = self.again()
 
     def install(self, uuid: str, kind: str) -> None:
+        self.images.add(uuid)
         made = self.pool.create(f"zones/{uuid}")
         for name in ("etc", "var/svc"):
             (Path(made.mountpoint) / "root" / name).mkdir(parents=True)
@@ -172,7 +174,13 @@ class World:
         return {
             "datasets": [d.name for d in self.pool.datasets() if d.name.count("-") == 4],
             "zones": sorted(self.machine.zones),
+            "snapshots": [
+                s.name for d in self.pool.datasets() for s in self.pool.snapshots(d.name)
+            ],
+            "quotas": [(d.name, d.quota, d.compression) for d in self.pool.datasets()],
+            "limits": {uuid: zone.spec.limits for uuid, zone in self.machine.zones.items()},
             "links": sorted(self.datalinks.vnics),
+            "vnics": {link: vnic for link, (vnic, _) in self.datalinks.vnics.items()},
             "records": sorted(path.name for path in self.paths.etc_zones.iterdir()),
             "boots": sorted(path.name for path in self.paths.boots.iterdir()),
             "leased": text.count('"mac"'),
@@ -195,6 +203,7 @@ class World:
                 after = self.trace()
                 assert after == before, f"{self.steps.taken[number - 1]} failed"
                 continue
+            self.steps.fail_at = 0
             return number - 1
         raise AssertionError("no end")
 
@@ -228,8 +237,8 @@ class World:
         trace = self.trace()
         uuids = {zone.uuid for zone in self.host.index.all()}
         assert {zone.zone_state for zone in self.host.index.all()} <= {"installed"}
-        datasets = {str(name).partition("/")[2] for name in trace["datasets"]}  # type: ignore[attr-defined]  # a list
-        assert datasets - {IMAGE, LX_IMAGE} == uuids
+        datasets = {str(name).split("/")[1] for name in trace["datasets"]}  # type: ignore[attr-defined]  # a list
+        assert datasets - self.images == uuids
         up = {entry.uuid for entry in self.host.boots.all()}
         assert set(self.machine.zones) == up <= uuids
         assert set(self.watching.attended) == up

@@ -50,7 +50,7 @@ def test_binds_are_mounted_by_us() -> None:
     given: JsonObject = {"mounts": [shared, proc, plain]}
     done, trees = bundle.take_binds(given)
     assert trees == [
-        bundle.Tree("/host/data", "/data", 1 | 4, idmap=True),
+        bundle.Tree("/host/data", "/data", 1 | 4, idmap=True, shared=True),
         bundle.Tree("/host/native", "/native", 0, idmap=False),
     ]
     assert done == {"mounts": [proc]}
