@@ -47,7 +47,8 @@ def reprovision(uuid: str, payload: JsonObject, host: Host) -> JsonObject:
             take_down(uuid, host, undo)
             take_over(uuid, host, undo)
             undo.pop_all()
-        clear(uuid, host)
+        with suppress(Error):  # what is left waits for the next time
+            destroy_rest(uuid, host)
         zone = host.index.get(uuid)
         if vm.autoboot:
             announce(uuid, host)
@@ -78,7 +79,7 @@ def check(uuid: str, payload: JsonObject, host: Host) -> VM:
 
 def build(vm: VM, host: Host, undo: ExitStack) -> None:
     """The new root, whole, beside the old one."""
-    clear(vm.uuid, host)
+    destroy_rest(vm.uuid, host)
     name = host.dataset(vm.uuid) + BUILDING
     made = host.pool.clone(store.origin_snapshot(vm.image_uuid), name, quota=vm.quota * GIB)
     undo.callback(host.pool.destroy, name, recursive=True)
@@ -137,11 +138,10 @@ def change_record(uuid: str, host: Host, undo: ExitStack) -> None:
     undo.callback(host.index.put, before)
 
 
-def clear(uuid: str, host: Host) -> None:
-    """Destroy what is no longer, or never was, the VM; what cannot be destroyed waits."""
+def destroy_rest(uuid: str, host: Host) -> None:
+    """Destroy what is no longer, or never was, the VM."""
     for suffix in (BUILDING, OLD):
-        with suppress(Error):
-            host.pool.destroy(host.dataset(uuid) + suffix, recursive=True)
+        host.pool.destroy(host.dataset(uuid) + suffix, recursive=True)
 
 
 def family(uuid: str, host: Host) -> set[str]:
@@ -174,4 +174,4 @@ def resume(host: Host) -> None:
             with ExitStack() as undo:
                 take_over(uuid, host, undo)
                 undo.pop_all()
-            clear(uuid, host)
+            destroy_rest(uuid, host)
