@@ -9,8 +9,6 @@ from hull.model.decode import Context, Values
 from hull.model.prop import OS, Prop, rows
 from hull.model.vm import VM
 
-# What a VM on its way from host to host carries, and does not keep.
-ON_THE_WAY = ("create_only", "transition")
 MIN_SWAP = 256
 MAX_CPU_SHARES = 65535
 NEEDS_DATASET = ("zfs_data_compression", "zfs_data_recsize", "indestructible_delegated")
@@ -57,10 +55,8 @@ def _fold_alias(folded: Values, name: str, row: Prop, problems: list[Problem]) -
 
 
 def _fold_datasets(values: Values, ctx: Context, old: VM | None) -> Values:
-    """A received VM says by `datasets` that it has one; without one, settings of it are nothing."""
-    folded = {name: each for name, each in values.items() if name not in ON_THE_WAY}
-    if folded.pop("datasets", ()):
-        folded["delegate_dataset"] = True
+    """Settings of a delegated dataset are nothing without one."""
+    folded = dict(values)
     if folded.get("delegate_dataset", old is not None and old.delegate_dataset):
         return folded
     hint = "ignored" if old else 'add "delegate_dataset": true'

@@ -43,14 +43,14 @@ class Verdict(NamedTuple):
         return not any(self.report.values())
 
 
-def decode_create(payload: Json, *, action: str = "create") -> Decoded:
+def decode_create(payload: Json) -> Decoded:
     """The VM that a payload of `vmadm create` asks for, with all defaults that it decides.
 
     uuid, create_timestamp and the nics' mac are left "" where the payload has none. Properties that
-    are unknown or not for the brand are dropped with a warning. `action` may also be receive.
-    Raises InvalidPayload with every problem, and then with what would have been dropped, too.
+    are unknown or not for the brand are dropped with a warning. Raises InvalidPayload with every
+    problem, and then with what would have been dropped, too.
     """
-    ctx = _context(brand_of(payload), action)
+    ctx = _context(brand_of(payload), "create")
     vm = _new_vm(_decode(payload, ctx), ctx)
     _raise_problems(ctx)
     return Decoded(vm, ctx.warnings)

@@ -14,9 +14,7 @@ from hull.wire import Json, JsonObject
 TYPES = {"L": "LX", "K": "KVM", "H": "BHYVE"}
 
 
-def vm_to_view(
-    vm: VM, status: JsonObject, only: frozenset[str] | None = None
-) -> JsonObject:
+def vm_to_view(vm: VM, status: JsonObject, only: frozenset[str] | None = None) -> JsonObject:
     """What `vmadm get` prints. `status`: values of the rows of model/status.py, and no others.
 
     What follows from the VM alone (zonename, zonepath, hvm, …) is filled in; `status` has the last

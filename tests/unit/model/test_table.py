@@ -109,7 +109,7 @@ def test_a_list_of_properties_is_seen() -> None:
 ONLY_KEPT = {
     "v", "owner_uuid", "billing_id", "package_name", "package_version", "create_timestamp",
     "do_not_inventory", "zfs_filesystem", "kernel_version", "tags", "nics.*.network_uuid",
-    # Steps of a receive on SmartOS; model/canonical.py drops them.
+    # Steps of a receive on SmartOS; Hull's receive reads the record itself.
     "create_only", "transition",
 }  # fmt: skip  # a list of words
 # Read as something else: model/canonical.py and model/nics.py turn them into it.
