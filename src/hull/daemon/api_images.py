@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: MPL-2.0
 """What hulld can be asked about images: the routes behind imgadm."""
 
+from pathlib import Path
+
 from hull.daemon.route import Request, Route
+from hull.errors import NotFound, Refused
 from hull.host.host import Host
-from hull.image import delete, import_, sources, view
+from hull.image import delete, import_, publish, sources, store, update, view
+from hull.image.create import Wanted
+from hull.vm.image import create_image
 from hull.wire import Json, JsonObject
 
 TEXT: JsonObject = {"type": "string"}
 OBJECT: JsonObject = {"type": "object"}
 OBJECTS: JsonObject = {"type": "array", "items": OBJECT}
+TEXTS: JsonObject = {"type": "array", "items": TEXT}
+FLAG: JsonObject = {"type": "boolean"}
+POOL = {"pool": "the zpool; there is only one"}
 
 
 def _body(required: list[Json], **properties: JsonObject) -> JsonObject:
@@ -20,24 +28,66 @@ def _body(required: list[Json], **properties: JsonObject) -> JsonObject:
     }
 
 
+def text_of(request: Request, key: str, default: str = "") -> str:
+    return str(request.body.get(key) or default)
+
+
+def texts_of(request: Request, key: str) -> list[str]:
+    found = request.body.get(key)
+    return [str(item) for item in found] if isinstance(found, list) else []
+
+
+def object_of(request: Request, key: str) -> JsonObject:
+    found = request.body.get(key)
+    return found if isinstance(found, dict) else {}
+
+
 def image_routes(host: Host) -> list[Route]:
     """Installed images, those that sources offer, and the sources."""
-    return [*_installed(host), *_available(host), *_sources(host)]
+    # Literal paths come before `/images/{uuid}`: the first row that fits is taken.
+    return [
+        *_coming(host),
+        *_making(host),
+        *_available(host),
+        *_keeping(host),
+        *_installed(host),
+        *_sources(host),
+    ]
 
 
-def _installed(host: Host) -> list[Route]:
+def _uuid(request: Request, host: Host) -> str:
+    """The image of a request, on a pool that is there. Raises ImageNotInstalled."""
+    uuid, pool = request.params["uuid"], request.query.get("pool") or host.pool.name
+    if pool != host.pool.name:
+        raise store.not_installed(uuid, pool)
+    return uuid
+
+
+def _target(request: Request, host: Host) -> import_.Target:
+    pool = text_of(request, "pool", host.pool.name)
+    if pool != host.pool.name:
+        raise NotFound(f'zpool "{pool}" does not exist', hint=f'there is "{host.pool.name}"')
+    return import_.Target(pool=host.pool, paths=host.paths, platform=host.platform)
+
+
+def _coming(host: Host) -> list[Route]:
     def add(request: Request) -> Json:
-        uuid, source = str(request.body["uuid"]), str(request.body.get("source") or "")
-        return import_.import_image(host.pool, host.paths, uuid, source, progress=request.progress)
-
-    def install(request: Request) -> Json:
-        return import_.install_image(
-            host.pool,
-            host.paths,
-            request.body["manifest"],
-            str(request.body["file"]),
+        return import_.import_image(
+            _target(request, host),
+            str(request.body["name"]),
+            text_of(request, "source"),
+            text_of(request, "channel"),
             progress=request.progress,
         )
+
+    def install(request: Request) -> Json:
+        file, manifest = str(request.body["file"]), request.body["manifest"]
+        target = _target(request, host)
+        return import_.install_image(target, manifest, file, progress=request.progress)
+
+    def reinstall(request: Request) -> Json:
+        uuid = str(request.body["uuid"])
+        return import_.reinstall_image(_target(request, host), uuid, progress=request.progress)
 
     return [
         Route(
@@ -52,8 +102,8 @@ def _installed(host: Host) -> list[Route]:
             path="/images",
             action="import",
             handler=add,
-            doc="Fetch an image from a source and install it.",
-            body=_body(["uuid"], uuid=TEXT, source=TEXT),
+            doc="Fetch an image, and what it is laid over, from a source and install it.",
+            body=_body(["name"], name=TEXT, source=TEXT, channel=TEXT, pool=TEXT),
             result=OBJECT,
             long=True,
             mutates=True,
@@ -64,7 +114,83 @@ def _installed(host: Host) -> list[Route]:
             action="install",
             handler=install,
             doc="Install an image from a manifest and a file of this host.",
-            body=_body(["manifest", "file"], manifest=OBJECT, file=TEXT),
+            body=_body(["manifest", "file"], manifest=OBJECT, file=TEXT, pool=TEXT),
+            result=OBJECT,
+            long=True,
+            mutates=True,
+        ),
+        Route(
+            method="POST",
+            path="/images",
+            action="reinstall",
+            handler=reinstall,
+            doc="Make an installed image, of which nothing was made, anew from its source.",
+            body=_body(["uuid"], uuid=TEXT, pool=TEXT),
+            result=OBJECT,
+            long=True,
+            mutates=True,
+        ),
+    ]
+
+
+def _making(host: Host) -> list[Route]:
+    def create(request: Request) -> Json:
+        depth = request.body.get("max_origin_depth")
+        output = text_of(request, "output")
+        wanted = Wanted(
+            vm=str(request.body["vm"]),
+            manifest=object_of(request, "manifest"),
+            output=Path(output) if output else host.paths.var / "tmp",
+            compression=text_of(request, "compression", "none"),
+            incremental=request.body.get("incremental") is True,
+            max_origin_depth=depth if isinstance(depth, int) else 0,
+        )
+        if not wanted.output.is_absolute():
+            raise Refused(f"{output} is not an absolute path")
+        script, url = text_of(request, "script"), text_of(request, "publish")
+        return create_image(wanted, host, request.progress, script=script, publish=url)
+
+    def send(request: Request) -> Json:
+        return publish.publish_image(
+            host.paths,
+            request.body["manifest"],
+            str(request.body["file"]),
+            str(request.body["url"]),
+            insecure=request.body.get("insecure") is True,
+            progress=request.progress,
+        )
+
+    return [
+        Route(
+            method="POST",
+            path="/images",
+            action="create",
+            handler=create,
+            doc="Make an image file and its manifest of a VM.",
+            body=_body(
+                ["vm", "manifest"],
+                vm=TEXT,
+                manifest=OBJECT,
+                output=TEXT,
+                compression=TEXT,
+                incremental=FLAG,
+                max_origin_depth={"type": "integer", "minimum": 1},
+                script=TEXT,
+                publish=TEXT,
+            ),
+            result=OBJECT,
+            long=True,
+            mutates=True,
+        ),
+        Route(
+            method="POST",
+            path="/images",
+            action="publish",
+            handler=send,
+            doc="Send a manifest and a file of this host to an image server.",
+            body=_body(
+                ["manifest", "file", "url"], manifest=OBJECT, file=TEXT, url=TEXT, insecure=FLAG
+            ),
             result=OBJECT,
             long=True,
             mutates=True,
@@ -73,38 +199,108 @@ def _installed(host: Host) -> list[Route]:
 
 
 def _available(host: Host) -> list[Route]:
-    # Literal paths come before `/images/{uuid}`: the first row that fits is taken.
     return [
         Route(
             method="GET",
             path="/images/available",
-            handler=lambda _: list(view.available_images(host.paths)),
-            doc="The images that the sources offer.",
+            handler=lambda request: view.available_images(
+                host.paths, request.query.get("channel", "")
+            ),
+            doc="The images that the sources offer, and which sources fail.",
+            query={"channel": "instead of the sources' own"},
+            result=OBJECT,
+            long=True,
+        ),
+        Route(
+            method="GET",
+            path="/images/available/one",
+            handler=lambda request: view.available_image(host.paths, request.query.get("name", "")),
+            doc="One image that a source offers.",
+            query={"name": "UUID, NAME, NAME@VERSION or REPO:TAG"},
+            result=OBJECT,
+            long=True,
+        ),
+        Route(
+            method="GET",
+            path="/images/channels",
+            handler=lambda _: list(view.channels(host.paths)),
+            doc="The channels of the sources.",
             result=OBJECTS,
             long=True,
         ),
+    ]
+
+
+def _keeping(host: Host) -> list[Route]:
+    return [
         Route(
-            method="GET",
-            path="/images/available/{uuid}",
-            handler=lambda request: view.available_image(host.paths, request.params["uuid"]),
-            doc="One image that a source offers.",
+            method="POST",
+            path="/images",
+            action="update",
+            handler=lambda request: update.update_images(
+                host.pool,
+                host.paths,
+                texts_of(request, "uuids"),
+                dry_run=request.body.get("dry_run") is True,
+                progress=request.progress,
+            ),
+            doc="Take over what the sources say of installed images by now.",
+            body=_body([], uuids=TEXTS, dry_run=FLAG),
             result=OBJECT,
             long=True,
+            mutates=True,
         ),
         Route(
             method="GET",
-            path="/images/{uuid}",
-            handler=lambda request: view.get_image(host.pool, host.paths, request.params["uuid"]),
-            doc="One installed image.",
+            path="/images/unused",
+            handler=lambda _: list(delete.list_unused(host.pool, host.paths)),
+            doc="The images that nothing depends on, in the order in which they can be deleted.",
+            result=OBJECTS,
+        ),
+        Route(
+            method="POST",
+            path="/images",
+            action="vacuum",
+            handler=lambda request: delete.vacuum(
+                host.pool, host.paths, texts_of(request, "uuids"), request.progress
+            ),
+            doc="Delete images that are unused, in this order.",
+            body=_body(["uuids"], uuids=TEXTS),
             result=OBJECT,
+            long=True,
+            mutates=True,
+        ),
+    ]
+
+
+def _installed(host: Host) -> list[Route]:
+    return [
+        Route(
+            method="GET",
+            path="/images/{uuid}",
+            handler=lambda request: view.get_image(host.pool, host.paths, _uuid(request, host)),
+            doc="One installed image.",
+            query=POOL,
+            result=OBJECT,
+        ),
+        Route(
+            method="GET",
+            path="/images/{uuid}/ancestry",
+            handler=lambda request: list(
+                view.ancestry(host.pool, host.paths, _uuid(request, host))
+            ),
+            doc="An installed image, then what it was laid over.",
+            query=POOL,
+            result=OBJECTS,
         ),
         Route(
             method="DELETE",
             path="/images/{uuid}",
             handler=lambda request: delete.delete_image(
-                host.pool, host.paths, request.params["uuid"]
+                host.pool, host.paths, _uuid(request, host)
             ),
             doc="Remove an installed image that nothing was made from.",
+            query=POOL,
             result=OBJECT,
             mutates=True,
         ),
@@ -117,12 +313,17 @@ def _sources(host: Host) -> list[Route]:
         return sources.add_source(
             host.paths,
             str(body["url"]),
-            str(body.get("type") or "imgapi"),
+            text_of(request, "type", "imgapi"),
             insecure=body.get("insecure") is True,
             force=body.get("force") is True,
         )
 
-    flag: JsonObject = {"type": "boolean"}
+    def replace(request: Request) -> Json:
+        listed = request.body["sources"]
+        wanted = [item for item in listed if isinstance(item, dict)] if listed else []  # type: ignore[union-attr]  # the schema says: a list
+        force = request.body.get("force") is True
+        return sources.replace_sources(host.paths, wanted, force=force)
+
     return [
         Route(
             method="GET",
@@ -132,12 +333,30 @@ def _sources(host: Host) -> list[Route]:
             result=OBJECTS,
         ),
         Route(
+            method="GET",
+            path="/sources/check",
+            handler=lambda _: list(view.check_sources(host.paths)),
+            doc="Which of the sources answer.",
+            result=OBJECTS,
+            long=True,
+        ),
+        Route(
             method="POST",
             path="/sources",
             handler=add,
             doc="Add an image source, once it answers.",
-            body=_body(["url"], url=TEXT, type=TEXT, insecure=flag, force=flag),
+            body=_body(["url"], url=TEXT, type=TEXT, insecure=FLAG, force=FLAG),
             result=OBJECT,
+            long=True,
+            mutates=True,
+        ),
+        Route(
+            method="PUT",
+            path="/sources",
+            handler=replace,
+            doc="Have these image sources, in this order; new ones must answer.",
+            body=_body(["sources"], sources=OBJECTS, force=FLAG),
+            result=OBJECTS,
             long=True,
             mutates=True,
         ),

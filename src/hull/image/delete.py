@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""`imgadm delete`: an image leaves this host."""
+"""`imgadm delete` and `vacuum`: images leave this host."""
 
-from hull.errors import ImageHasDependentClones, NotFound
+from hull.errors import Error, ImageHasDependentClones
 from hull.image import store
-from hull.image.import_ import lock_image
+from hull.image.download import Progress
 from hull.image.manifest import check_uuid
 from hull.paths import Paths
 from hull.storage.pool import Pool
@@ -11,30 +11,59 @@ from hull.wire import JsonObject
 
 
 def delete_image(pool: Pool, paths: Paths, uuid: str) -> JsonObject:
-    """`{"uuid", "name", "version"}`. Raises ImageNotInstalled, ImageHasDependentClones."""
+    """`{"uuid"}`. Raises ImageNotInstalled, ImageHasDependentClones."""
     check_uuid(uuid)
-    with lock_image(paths, uuid):
-        image = store.get(paths, uuid, pool.name)
-        check_unused(clones(pool, image), uuid)
-        pool.destroy(image.dataset, recursive=True)
+    with store.lock_image(paths, uuid):
+        check_unused(store.find(pool, paths, uuid))
+        pool.destroy(f"{pool.name}/{uuid}", recursive=True)
         store.remove(paths, uuid, pool.name)
-    return {"uuid": uuid, "name": image.manifest.name, "version": image.manifest.version}
+    return {"uuid": uuid}
 
 
-def clones(pool: Pool, image: store.Image) -> list[str]:
-    """The datasets that were made from an image."""
-    try:
-        snapshots = pool.snapshots(image.dataset)
-    except NotFound:
-        return []
-    return [clone for snapshot in snapshots for clone in snapshot.clones]
-
-
-def check_unused(names: list[str], uuid: str) -> None:
-    if not names:
+def check_unused(image: store.Listed) -> None:
+    """Raises ImageHasDependentClones."""
+    if not image.clones:
         return
-    others = f" and {len(names) - 1} others..." if len(names) > 1 else ""
+    others = f" and {len(image.clones) - 1} others..." if len(image.clones) > 1 else ""
     raise ImageHasDependentClones(
-        f'image "{uuid}" has dependent clones: {names[0]}{others}',
-        hint=f"vmadm list image_uuid={uuid}",
+        f'image "{image.uuid}" has dependent clones: {image.clones[0]}{others}',
+        hint=f"vmadm list image_uuid={image.uuid}",
     )
+
+
+def unused(images: list[store.Listed]) -> list[store.Listed]:
+    """Images that nothing but other unused images depends on: those that depend come first."""
+    clones = {image.dataset: set(image.clones) for image in images}
+    by_name = {image.dataset: image for image in images}
+    found: list[store.Listed] = []
+    while free := [name for name, left in clones.items() if not left]:
+        for name in free:
+            found.append(by_name[name])
+            del clones[name]
+        for left in clones.values():
+            left.difference_update(free)
+    return found
+
+
+def list_unused(pool: Pool, paths: Paths) -> list[JsonObject]:
+    """What `vacuum` would delete, in that order: `[{"uuid", "title"}]`."""
+    found = unused(store.images(pool, paths))
+    return [{"uuid": image.uuid, "title": image.title} for image in found]
+
+
+def vacuum(pool: Pool, paths: Paths, uuids: list[str], progress: Progress) -> JsonObject:
+    """Delete those of these images that are still unused: `{"deleted"}`.
+
+    Raises the first error, and goes no further then.
+    """
+    deleted = 0
+    for uuid in uuids:
+        title = store.find(pool, paths, uuid).title
+        try:
+            delete_image(pool, paths, uuid)
+        except Error as exc:
+            progress({"line": f"Error deleting image {uuid} ({title}): {exc.message}"})
+            raise
+        progress({"line": f"Deleted image {uuid} ({title})"})
+        deleted += 1
+    return {"deleted": deleted}

@@ -10,7 +10,7 @@ zone's are the host's business.
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,13 +49,13 @@ TAR = (
 )  # fmt: skip
 
 
-def tar_argv(cage: Path, target: Path) -> list[str]:
-    """Unpack standard input below `target`; `cage` is an empty directory."""
+def cage_argv(cage: Path, target: Path, program: Sequence[str]) -> list[str]:
+    """Run a program that sees `target` as /root; `cage` is an empty directory."""
     return [
         "unshare", "--mount", "--propagation=private", "--net", "--ipc", "--",
         "sh", "-ec", CAGE, "sh", str(cage), str(target),
         "setpriv", "--no-new-privs", f"--inh-caps={CAPABILITIES}", f"--bounding-set={CAPABILITIES}",
-        *TAR,
+        *program,
     ]  # fmt: skip
 
 
@@ -76,11 +76,19 @@ class Extraction:
     target: Path
     cage: Path
     errors: Path  # where the programs' last words go
+    program: Sequence[str] = TAR  # reads the uncompressed archive
     head: bytes = b""
     compression: str = ""
     pipe: int = -1
     decompressor: Process | None = None
     tar: Process | None = None
+
+    def feed(self, chunks: Iterable[bytes]) -> None:
+        """Write all of a file, and finish. Raises Corrupt."""
+        for chunk in chunks:
+            if not self.write(chunk):
+                break
+        self.finish()
 
     def write(self, data: bytes) -> bool:
         """False: the programs have stopped reading, `finish` says why."""
@@ -110,9 +118,8 @@ class Extraction:
                 ends.callback(os.close, sink)
                 self.decompressor = spawn(*argv, stdin=source, stdout=sink, stderr=errors.fileno())
                 source = middle
-            self.tar = spawn(
-                *tar_argv(self.cage, self.target), stdin=source, stderr=errors.fileno()
-            )
+            argv = cage_argv(self.cage, self.target, self.program)
+            self.tar = spawn(*argv, stdin=source, stderr=errors.fileno())
         return self.head
 
     def finish(self) -> None:
@@ -156,13 +163,17 @@ def _pipe() -> tuple[int, int]:
 
 
 @contextmanager
-def extraction(target: Path, scratch: Path) -> Iterator[Extraction]:
-    """Unpack below `target`, an existing directory. `scratch` is a directory for small files."""
+def extraction(target: Path, scratch: Path, program: Sequence[str] = TAR) -> Iterator[Extraction]:
+    """Unpack below `target`, an existing directory. `scratch` is a directory for small files.
+
+    `program` does it: tar, or what lays a layer (layer.layer_argv) over what is there.
+    """
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="import-", dir=scratch) as work:
         cage = Path(work) / "cage"
         cage.mkdir()
-        under_way = Extraction(target=target, cage=cage, errors=Path(work) / "errors")
+        errors = Path(work) / "errors"
+        under_way = Extraction(target=target, cage=cage, errors=errors, program=program)
         try:
             yield under_way
         finally:

@@ -34,27 +34,6 @@ class Imgapi:
             text = ping_trouble("imgapi", self.server.url, web.reason(exc))
             raise SourcePing(text, hint="add it all the same with -f") from exc
 
-    def list(self) -> list[JsonObject]:
-        """Page after page."""
-        found: dict[str, JsonObject] = {}
-        query = {"state": "active", "limit": str(PAGE)}
-        for _ in range(PAGES):
-            try:
-                page = self._get("/images", query)
-                if not isinstance(page, list):
-                    raise ValueError("it sends no list")
-            except web.TROUBLE as exc:
-                text = f'cannot list images of "{self.server.url}": {web.reason(exc)}'
-                raise DownloadError(text) from exc
-            listed = [item for item in page if isinstance(item, dict)]
-            before = len(found)
-            found |= {str(item.get("uuid")): item for item in listed}
-            # A server that knows no marker sends its first page again.
-            if len(listed) < PAGE or len(found) == before:
-                break
-            query["marker"] = str(listed[-1].get("uuid"))
-        return [*found.values()]
-
     def get(self, name: str) -> JsonObject | None:
         answer = self._ask(f"/images/{name}")
         if answer is None:
@@ -63,9 +42,10 @@ class Imgapi:
             raise DownloadError(f'"{self.server.url}" answered with another image')
         return answer if answer.get("state") in (None, "active") else None
 
-    def channels(self) -> Json:
+    def channels(self) -> list[Json]:
         """`[{"name", "description"?, "default"?}]`; none if the server has no channels."""
-        return self._ask("/channels") or []
+        answer = self._ask("/channels")
+        return answer if isinstance(answer, list) else []
 
     def _ask(self, path: str) -> Json:
         """None if the server has no such thing."""
@@ -87,3 +67,24 @@ class Imgapi:
             return web.send(self.server, url, VERSION | headers)
 
         return web.download(self.server.url, open_at, start)
+
+    def list(self) -> list[JsonObject]:
+        """Page after page."""
+        found: dict[str, JsonObject] = {}
+        query = {"state": "active", "limit": str(PAGE)}
+        for _ in range(PAGES):
+            try:
+                page = self._get("/images", query)
+                if not isinstance(page, list):
+                    raise ValueError("it sends no list")
+            except web.TROUBLE as exc:
+                text = f'cannot list images of "{self.server.url}": {web.reason(exc)}'
+                raise DownloadError(text) from exc
+            listed = [item for item in page if isinstance(item, dict)]
+            before = len(found)
+            found |= {str(item.get("uuid")): item for item in listed}
+            # A server that knows no marker sends its first page again.
+            if len(listed) < PAGE or len(found) == before:
+                break
+            query["marker"] = str(listed[-1].get("uuid"))
+        return [*found.values()]

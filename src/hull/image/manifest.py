@@ -126,7 +126,7 @@ FILE_FIELDS: dict[str, Check] = {
     "digest": matches(DIGEST, "sha256: and 64 hexadecimal digits"),
     "dataset_guid": anything,
     "stor": anything,
-    "uncompressedDigest": anything,
+    "uncompressedDigest": matches(DIGEST, "sha256: and 64 hexadecimal digits"),
 }
 
 REQUIREMENT_FIELDS: dict[str, Check] = {
@@ -149,6 +149,7 @@ class ImageFile:
     size: int = 0
     compression: str = ""
     digest: str = ""  # sha256:HEX
+    uncompressed_digest: str = ""  # sha256:HEX of the archive in it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +215,7 @@ def _file(files: Json) -> ImageFile:
         size=length if isinstance(length, int) else 0,
         compression=_text(first, "compression"),
         digest=_text(first, "digest"),
+        uncompressed_digest=_text(first, "uncompressedDigest"),
     )
 
 
@@ -253,7 +255,9 @@ def check_files(files: Json) -> list[Problem]:
         return []
     problems = [Problem("files", "at most one file")] if len(files) > 1 else []
     for index, file in enumerate(files):
-        required = ("sha1", "size", "compression")
+        # A registry knows its layers by their digest.
+        named = "digest" if isinstance(file, dict) and file.get("digest") else "sha1"
+        required = (named, "size", "compression")
         problems += check_object(file, FILE_FIELDS, required, f"files[{index}]")
     return problems
 

@@ -130,11 +130,17 @@ def delete_source(paths: Paths, url: str) -> JsonObject:
     return {"url": url, "type": gone[0].type, "deleted": True}
 
 
-def replace_sources(paths: Paths, wanted: list[JsonObject]) -> Json:
-    """`imgadm sources -e`: this list, in this order. Raises InvalidPayload."""
+def replace_sources(paths: Paths, wanted: list[JsonObject], *, force: bool = False) -> Json:
+    """`imgadm sources -e`: this list, in this order; new ones are asked first, unless `force`.
+
+    Raises InvalidPayload, SourcePing.
+    """
     listed = [parse_source(item) for item in wanted]
+    known = {source.url for source in sources(paths)}
     for source in listed:
         check_source(source)
+        if not force and source.url not in known:
+            open_source(source).ping()
     with lock(paths.locks / "imgadm.conf", what="imgadm.conf"):
         _write(paths, listed)
     return list_sources(paths)

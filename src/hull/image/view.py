@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What `imgadm list, get, avail` and `show` print: installed images, and those of the sources."""
+"""What imgadm's list, get, ancestry, avail, show and channels print."""
 
 import logging
 
-from hull.errors import HostError, ManifestValidation
+from hull.errors import HostError, ManifestValidation, NoSources
 from hull.image import store
-from hull.image.delete import clones
+from hull.image.imgapi import Imgapi
 from hull.image.import_ import find
 from hull.image.manifest import check_uuid, parse_manifest
-from hull.image.sources import named, open_source, sources
+from hull.image.sources import Configured, named, open_source, sources
 from hull.paths import Paths
 from hull.storage.pool import Pool
 from hull.wire import Json, JsonObject
@@ -18,12 +18,10 @@ log = logging.getLogger("hull.image")
 
 def list_images(pool: Pool, paths: Paths) -> list[JsonObject]:
     """`[{"manifest", "zpool", "source"?, "cloneNames", "clones"}]`, oldest first."""
-    return [_with_clones(pool, image) for image in store.images(paths)]
-
-
-def _with_clones(pool: Pool, image: store.Image) -> JsonObject:
-    names: list[Json] = [*clones(pool, image)]
-    return store.record(image) | {"cloneNames": names, "clones": len(names)}
+    return [
+        image.record | {"cloneNames": [*image.clones], "clones": len(image.clones)}
+        for image in store.images(pool, paths)
+    ]
 
 
 def get_image(pool: Pool, paths: Paths, uuid: str) -> JsonObject:
@@ -32,34 +30,38 @@ def get_image(pool: Pool, paths: Paths, uuid: str) -> JsonObject:
     Raises ImageNotInstalled.
     """
     check_uuid(uuid)
-    image = store.get(paths, uuid, pool.name)
+    image = store.find(pool, paths, uuid)
     snapshots: list[Json] = [snapshot.name for snapshot in pool.snapshots(image.dataset)]
-    names: list[Json] = [*clones(pool, image)]
-    return store.record(image) | {"children": {"snapshots": snapshots, "clones": names}}
+    return image.record | {"children": {"snapshots": snapshots, "clones": [*image.clones]}}
 
 
-def available_images(paths: Paths) -> list[JsonObject]:
-    """`[{"manifest", "source"}]` of all sources, each image once, oldest first.
+def ancestry(pool: Pool, paths: Paths, uuid: str) -> list[JsonObject]:
+    """The image, then its origins, as `get` shows them. Raises ImageNotInstalled."""
+    check_uuid(uuid)
+    return [store.record(image) for image in store.ancestry(paths, uuid, pool.name)]
 
-    A source that fails is left out, with a line in the log; if all fail, the first failure is
-    raised.
+
+def available_images(paths: Paths, channel: str = "") -> JsonObject:
+    """`{"images": [{"manifest", "source"}], "errors": [{"code", "message"}]}`.
+
+    Oldest first, each image once; sources that fail do not keep the others' away. Raises NoSources.
     """
+    asked = sources(paths)
+    if not asked:
+        raise NoSources("imgadm has no configured sources", hint="imgadm sources -a URL adds one")
     found: dict[str, JsonObject] = {}
-    failure: HostError | None = None
-    for source in (asked := sources(paths)):
+    errors: list[Json] = []
+    for source in asked:
         try:
-            listed = open_source(source).list()
+            listed = open_source(source, channel).list()
         except HostError as exc:
             log.warning("%s", exc)
-            failure = failure or exc
-            asked = [other for other in asked if other != source]
+            errors.append({"code": exc.code, "message": exc.message})
             continue
         for data in listed:
             if _is_valid(data, source.url):
                 found.setdefault(str(data["uuid"]), {"manifest": data, "source": source.url})
-    if failure and not asked:
-        raise failure
-    return sorted(found.values(), key=_age)
+    return {"images": [*sorted(found.values(), key=_age)], "errors": errors}
 
 
 def _is_valid(data: JsonObject, url: str) -> bool:
@@ -77,8 +79,31 @@ def _age(entry: JsonObject) -> tuple[str, str]:
     return str(shown.get("published_at") or ""), str(shown.get("name"))
 
 
-def available_image(paths: Paths, uuid: str) -> JsonObject:
+def available_image(paths: Paths, name: str) -> JsonObject:
     """`{"manifest", "source"}` from the first source that has it. Raises ActiveImageNotFound."""
-    check_uuid(uuid)
-    source, _, manifest = find(named(paths, ""), uuid)
-    return {"manifest": manifest.data, "source": source.url}
+    found = find(named(paths, ""), name)
+    return {"manifest": found.manifest.data, "source": found.url}
+
+
+def channels(paths: Paths) -> list[JsonObject]:
+    """`[{"name", "description"?, "default"?, "source"}]` of the sources that have channels."""
+    found: list[JsonObject] = []
+    for source in sources(paths):
+        driver = open_source(source)
+        listed = driver.channels() if isinstance(driver, Imgapi) else []
+        found += [item | {"source": source.url} for item in listed if isinstance(item, dict)]
+    return found
+
+
+def check_sources(paths: Paths) -> list[JsonObject]:
+    """`[{"url", "type", "ok", "error"?}]`: each source is asked whether it is there."""
+    return [_checked(source) for source in sources(paths)]
+
+
+def _checked(source: Configured) -> JsonObject:
+    shown: JsonObject = {"url": source.url, "type": source.type}
+    try:
+        open_source(source).ping()
+    except HostError as exc:
+        return shown | {"ok": False, "error": exc.message}
+    return shown | {"ok": True}

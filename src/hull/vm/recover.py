@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from hull.errors import Error
 from hull.host.host import Host
-from hull.vm import reprovision
+from hull.vm import image, reprovision
 from hull.vm.delete import destroy
 from hull.vm.send import forget_snapshots
 from hull.vm.start import IDS_PER_ZONE, boot, metadata_socket
@@ -31,6 +31,7 @@ def recover(host: Host) -> None:
     for entry in host.boots.all():
         take_over(entry, host)
     remove_strays(host)
+    image.recover(host)
 
 
 def take_over(entry: boots.Boot, host: Host) -> None:

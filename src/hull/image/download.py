@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The file of an image, on its way from a source to this host.
+
+It is kept in /var/tmp/.imgadm-downloads until the image is installed: a download that breaks off
+is gone on with, also by the next import. Nothing uses it before its size and hashes are right.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from hull.errors import DownloadError, HostError, NotFound
+from hull.image.manifest import ImageFile, ImageManifest
+from hull.image.source import Source
+from hull.paths import Paths
+from hull.wire import JsonObject
+
+# Gets {"line": TEXT}, what SmartOS's imgadm says, or {"name", "done", "total"} (bytes).
+Progress = Callable[[JsonObject], None]
+
+REPORT_EVERY = 0.2  # seconds
+CHUNK = 1 << 20
+
+
+class Hash(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+
+    def hexdigest(self) -> str: ...
+
+
+def _sha1() -> Hash:
+    return hashlib.sha1(usedforsecurity=False)
+
+
+@dataclass(kw_only=True)
+class Meter:
+    """Counts, hashes and reports the bytes of a file as they pass."""
+
+    name: str  # what the progress bar is called
+    file: ImageFile
+    progress: Progress
+    done: int = 0
+    sha1: Hash = field(default_factory=_sha1)
+    sha256: Hash = field(default_factory=hashlib.sha256)
+    reported: float = 0.0
+
+    def take(self, data: bytes) -> None:
+        """Raises DownloadError as soon as the file is longer than its manifest says."""
+        self.done += len(data)
+        if self.file.size and self.done > self.file.size:
+            raise DownloadError(f"the file is longer than the {self.file.size} bytes promised")
+        self.sha1.update(data)
+        self.sha256.update(data)
+        now = time.monotonic()
+        if now - self.reported >= REPORT_EVERY:
+            self.reported = now
+            self.report()
+
+    def report(self) -> None:
+        self.progress({"name": self.name, "done": self.done, "total": self.file.size or self.done})
+
+    def verify(self) -> None:
+        """Raises DownloadError unless size and hashes are what the manifest says."""
+        sha1, digest = self.sha1.hexdigest(), f"sha256:{self.sha256.hexdigest()}"
+        for what, have, want in (
+            ("size", str(self.done), str(self.file.size or "")),
+            ("sha1", sha1, self.file.sha1),
+            ("digest", digest, self.file.digest),
+        ):
+            if want and have != want:
+                raise DownloadError(f"the file's {what} is {have}, its manifest says {want}")
+
+
+def directory(paths: Paths) -> Path:
+    return paths.var / "tmp/.imgadm-downloads"
+
+
+def fetch(source: Source, manifest: ImageManifest, paths: Paths, progress: Progress) -> Path:
+    """Download an image's file, or what is missing of it; returns its path.
+
+    Raises DownloadError: what came of a broken download stays, what is wrong is removed.
+    """
+    path = directory(paths) / f"{manifest.uuid}.file"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.exists() and path.stat().st_size > manifest.file.size:
+        path.unlink()
+    begun = path.exists()
+    try:
+        _complete(path, source, manifest, progress)
+    except _Wrong as exc:
+        path.unlink(missing_ok=True)
+        if not begun:
+            raise exc.cause from None
+        # What was there already may have been of another file of that image.
+        return fetch(source, manifest, paths, progress)
+    return path
+
+
+class _Wrong(Exception):
+    """The file is not what its manifest says."""
+
+    def __init__(self, cause: DownloadError) -> None:
+        super().__init__()
+        self.cause = cause
+
+
+def _complete(path: Path, source: Source, manifest: ImageManifest, progress: Progress) -> None:
+    meter = Meter(name="Download 1 image", file=manifest.file, progress=progress)
+    if path.exists():
+        _measure(meter, read_local(path))
+    if meter.done < manifest.file.size:
+        with _appending(path) as file, closing(source.read_file(manifest.uuid, meter.done)) as more:
+            for chunk in more:
+                _measure(meter, [chunk])
+                file.write(chunk)
+    meter.report()
+    try:
+        meter.verify()
+    except DownloadError as exc:
+        raise _Wrong(exc) from exc
+
+
+def _measure(meter: Meter, chunks: Iterable[bytes]) -> None:
+    try:
+        for chunk in chunks:
+            meter.take(chunk)
+    except DownloadError as exc:
+        raise _Wrong(exc) from exc
+
+
+@contextmanager
+def _appending(path: Path) -> Iterator[BinaryIO]:
+    """A full pool, above all, is a HostError."""
+    try:
+        with path.open("ab") as file:
+            yield file
+    except OSError as exc:
+        raise HostError(f"cannot write {path}: {exc.strerror}") from exc
+
+
+def read_local(path: Path) -> Generator[bytes]:
+    """The bytes of a file of this host. Raises NotFound."""
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+    except OSError as exc:
+        raise NotFound(f"{path}: {exc.strerror}") from exc
+
+
+def verify_local(path: Path, file: ImageFile, progress: Progress) -> None:
+    """Check a file of this host against what its manifest says of it. Raises DownloadError."""
+    meter = Meter(name=path.name, file=file, progress=progress)
+    for chunk in read_local(path):
+        meter.take(chunk)
+    meter.verify()
+
+
+def human_size(count: int) -> str:
+    """5.3 MiB: one digit, cut off."""
+    if not count:
+        return "0 B"
+    size, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while size >= 1024 and len(units) > 1:
+        size /= 1024
+        units.pop(0)
+    return f"{int(size * 10) / 10:.1f} {units[0]}"
