@@ -4,6 +4,7 @@
 import os
 import pty
 import select
+import socket
 import subprocess
 import termios
 import time
@@ -81,7 +82,7 @@ class Session:
         helper.write_text(GIVE_PTY)
         socket = str(tmp_path / "tty.sock")
         argv = ["/usr/bin/python3", str(helper), socket, command]
-        code = f"{START}sys.exit(terminal.login({argv!r}, {socket!r}))"
+        code = f"{START}sys.exit(terminal.login({argv!r}, {socket!r}, terminal.Escape()))"
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.execv("/usr/bin/python3", ["python3", "-IS", "-c", code])
@@ -141,3 +142,137 @@ def test_a_long_paste_is_not_lost(tmp_path: Path) -> None:
     session.type(b"x" * 100000)
     session.expect(b"100000")
     assert session.end() == 0
+
+
+def test_the_escape_hangs_up(tmp_path: Path) -> None:
+    mark = tmp_path / "hung-up"
+    session = Session(
+        tmp_path, f"trap 'touch {mark}; exit 9' HUP; echo ready; while :; do read w; done"
+    )
+    session.expect(b"ready")
+    session.type(b"x~.\r")
+    session.type(b"~.")
+    assert session.end() == 9
+    assert mark.exists()
+
+
+CONSOLE = """
+import os, threading, time
+from hull.errors import InvalidState
+class World:
+    def __init__(self): self.asked = 0
+    def call(self, method, target):
+        self.asked += 1
+        path = sys.argv[1]
+        if not os.path.exists(path + '.sock'):
+            raise InvalidState('down')
+        return {'socket': path + '.sock', 'control': path + '.ctl'}
+    def stream(self):
+        yield {'type': 'ready'}
+        while True:
+            time.sleep(0.05)
+            yield {'type': 'modify', 'zonename': 'z'}
+world = World()
+changes = terminal.Changes('z', world.stream)
+sys.exit(terminal.watch_console(world.call, 'z', terminal.Escape(), changes=changes,
+    until_halt='halt' in sys.argv, quiet='quiet' in sys.argv))
+"""
+
+
+class Console:
+    """A zone's console that the test plays conmon of."""
+
+    def __init__(self, tmp_path: Path, *options: str) -> None:
+        self._path = tmp_path / "con"
+        self.seen = b""
+        self.boot()
+        self.reader = subprocess.Popen(
+            ["/usr/bin/python3", "-IS", "-c", START + CONSOLE, str(self._path), *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def boot(self) -> None:
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener.settimeout(30)
+        self._listener.bind(f"{self._path}.sock")
+        self._listener.listen()
+
+    def accept(self) -> None:
+        self._peer = self._listener.accept()[0]
+        self._peer.settimeout(30)
+
+    def say(self, text: bytes) -> None:
+        self._peer.send(b"\2" + text)
+
+    def halt(self) -> None:
+        os.unlink(f"{self._path}.sock")
+        self._listener.close()
+        self._peer.close()
+
+    def type(self, data: bytes) -> None:
+        assert self.reader.stdin
+        self.reader.stdin.write(data)
+        self.reader.stdin.flush()
+
+    def hear(self) -> bytes:
+        return self._peer.recv(4096)
+
+    def expect(self, wanted: bytes) -> None:
+        """Read until the operator has seen this."""
+        assert self.reader.stdout
+        while wanted not in self.seen:
+            more = os.read(self.reader.stdout.fileno(), 4096)
+            assert more, f"no {wanted!r} in {self.seen!r}"
+            self.seen += more
+
+    def end(self) -> bytes:
+        try:
+            said = self.seen + self.reader.communicate(timeout=30)[0]
+        finally:
+            self.reader.kill()
+        assert self.reader.returncode == 0
+        return said
+
+
+def test_a_console_survives_reboots_of_its_zone(tmp_path: Path) -> None:
+    console = Console(tmp_path)
+    console.accept()
+    console.say(b"first life\n")
+    console.type(b"hi\n")
+    assert console.hear() == b"hi\n"
+    console.halt()
+    console.expect(b"halted]")
+    console.boot()
+    console.accept()
+    console.say(b"second life\n")
+    console.expect(b"second life")
+    console.type(b"~.")
+    assert console.end() == (
+        b"[Connected to zone 'z' console]\n"
+        b"first life\n"
+        b"\n[NOTICE: Zone halted]\n"
+        b"\n[NOTICE: Zone booting up]\n"
+        b"second life\n"
+        b"\n[Connection to zone 'z' console closed]\n"
+    )
+    console.halt()
+
+
+def test_a_console_can_end_with_its_zone_and_be_quiet(tmp_path: Path) -> None:
+    console = Console(tmp_path, "halt", "quiet")
+    console.accept()
+    console.say(b"only this\n")
+    console.halt()
+    console.expect(b"only this\n")
+    assert console.end() == b"only this\n"
+
+
+def test_a_zone_that_is_down_can_be_waited_for(tmp_path: Path) -> None:
+    console = Console(tmp_path)
+    console.accept()
+    console.halt()
+    console.expect(b"halted]")
+    console.type(b"~.")
+    assert b"[NOTICE: Zone halted]" in console.end()

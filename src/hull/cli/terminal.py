@@ -13,36 +13,165 @@ import signal
 import socket
 import sys
 import termios
+import threading
+import time
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 from hull.cli.command import Call, say
-from hull.errors import HostError
+from hull.errors import Error, HostError, InvalidState
 from hull.wire import JsonObject
 
 CHUNK = 65536
+RETRY_SECONDS = 1.0  # between two attempts to reach hulld
+
+
+class Escape:
+    """Finds in what is typed the way out: `~.` at the start of a line, and one key of its own.
+
+    `first` replaces the `~`; empty, as `key` may be too, there is no such way.
+    """
+
+    def __init__(self, first: bytes = b"~", key: bytes = b"") -> None:
+        self._first = first
+        self._key = key
+        self._line = b"\n"
+
+    def __str__(self) -> str:
+        ways = [_name(self._key)] if self._key else []
+        return " or ".join([*ways, *([f"{_name(self._first)}."] if self._first else [])])
+
+    def seen(self, data: bytes) -> bool:
+        for n in range(len(data)):
+            key = data[n : n + 1]
+            if self._key and key == self._key:
+                return True
+            if self._first and self._line + key in (b"\n" + self._first + b".",):
+                return True
+            if key in (b"\r", b"\n"):
+                self._line = b"\n"
+            else:
+                self._line = (self._line + key)[:3]
+        return False
+
+
+def _name(key: bytes) -> str:
+    return f"^{chr(key[0] + 64)}" if key[0] < 32 else key.decode()
 
 
 def console(call: Call, uuid: str, *, escape: bytes) -> int:
-    """Join the zone's console until the escape byte, or `~.` at the start of a line."""
+    """Join the console of a running zone until the escape key, `~.`, or the zone's end."""
+    way_out = Escape(key=escape)
+    with _connect(call, uuid) as link:
+        say(f"[Connected to zone '{uuid}' console; {way_out} leaves it]")
+        with raw_terminal():
+            _follow_console(link)
+            _relay_console(link.sock, way_out)
+    say(f"\n[Connection to zone '{uuid}' console closed]")
+    return 0
+
+
+def watch_console(
+    call: Call,
+    uuid: str,
+    escape: Escape,
+    *,
+    changes: "Changes",
+    until_halt: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Stay at a zone's console, whether it is up or not, until somebody leaves.
+
+    `until_halt` ends it with the zone, `quiet` says nothing of one's own.
+    """
+
+    def tell(text: str) -> None:
+        if not quiet:
+            write_all(2, text.encode())
+
+    tell(f"[Connected to zone '{uuid}' console]\n")
+    end = "\r\n" if os.isatty(0) else "\n"
+    with raw_terminal():
+        first = True
+        while True:
+            try:
+                with _connect(call, uuid) as link:
+                    if not first:
+                        tell(f"{end}[NOTICE: Zone booting up]{end}")
+                    _follow_console(link)
+                    if _relay_console(link.sock, escape):
+                        break
+                tell(f"{end}[NOTICE: Zone halted]{end}")
+            except InvalidState:
+                pass  # it is down
+            first = False
+            if until_halt or _wait_for_boot(changes, escape):
+                break
+    tell(f"\n[Connection to zone '{uuid}' console closed]\n")
+    return 0
+
+
+class Changes:
+    """Says when a zone may have changed: a pipe that a thread writes to at each of its events.
+
+    `stream()` yields hulld's events; when it breaks off it is tried anew, as hulld may return.
+    """
+
+    def __init__(self, uuid: str, stream: Callable[[], Iterator[JsonObject]]) -> None:
+        self.fd, self._told = os.pipe()
+        self._uuid = uuid
+        self._stream = stream
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            with suppress(Error, OSError, ValueError):
+                for event in self._stream():
+                    if event.get("type") == "ready" or event.get("zonename") == self._uuid:
+                        os.write(self._told, b"!")
+            time.sleep(RETRY_SECONDS)
+
+
+def _wait_for_boot(changes: Changes, escape: Escape) -> bool:
+    """Wait until the zone may be up; True if somebody left meanwhile."""
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
+    poll.register(changes.fd, select.POLLIN)
+    while True:
+        for fd, _ in poll.poll():
+            data = os.read(fd, CHUNK)
+            if fd == changes.fd:
+                return False
+            if not data or escape.seen(data):
+                return True
+
+
+class ConsoleLink(NamedTuple):
+    """A zone's console, connected."""
+
+    sock: socket.socket
+    control: str  # the fifo that takes the window's size
+
+
+@contextmanager
+def _connect(call: Call, uuid: str) -> Iterator[ConsoleLink]:
+    """Raises InvalidState if the zone is down."""
     answer = call("GET", f"/vms/{uuid}/console")
     assert isinstance(answer, dict)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
         try:
             sock.connect(str(answer["socket"]))
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise InvalidState(f"zone '{uuid}' has no console any more") from None
         except OSError as exc:
             raise HostError(f"cannot reach the console of {uuid}: {exc.strerror}") from None
-        say(f"[Connected to zone '{uuid}' console; {_name(escape)} or ~. leaves it]")
-        with raw_terminal():
-            _follow_size(lambda rows, columns: _resize(str(answer["control"]), rows, columns))
-            _relay_console(sock, escape)
-    say(f"\n[Connection to zone '{uuid}' console closed]")
-    return 0
+        yield ConsoleLink(sock, str(answer["control"]))
 
 
-def _name(escape: bytes) -> str:
-    return f"^{chr(escape[0] + 64)}" if escape[0] < 32 else escape.decode()
+def _follow_console(link: ConsoleLink) -> None:
+    _follow_size(lambda rows, columns: _resize(link.control, rows, columns))
 
 
 def _resize(control: str, rows: int, columns: int) -> None:
@@ -57,47 +186,32 @@ def _resize(control: str, rows: int, columns: int) -> None:
         os.close(fd)
 
 
-def _relay_console(sock: socket.socket, escape: bytes) -> None:
-    """conmon marks each packet that it sends with one byte that names the stream."""
+def _relay_console(sock: socket.socket, escape: Escape) -> bool:
+    """Until somebody leaves (True) or the zone halts. conmon marks each packet that it sends with
+    one byte that names the stream."""
     poll = select.poll()
     poll.register(0, select.POLLIN)
     poll.register(sock, select.POLLIN)
-    leaving = Escape(escape)
     while True:
         for fd, _ in poll.poll():
             if fd == 0:
                 data = os.read(0, CHUNK)
-                if not data or leaving.seen(data):
-                    return
-                sock.sendall(data)
+                if not data or escape.seen(data):
+                    return True
+                with suppress(BrokenPipeError, ConnectionResetError):  # it is halting
+                    sock.sendall(data)
             else:
                 packet = sock.recv(CHUNK)
                 if not packet:
-                    return
+                    return False
                 write_all(1, packet[1:])
 
 
-class Escape:
-    """Finds the escape byte, and ssh's `~.` at the start of a line, in what is typed."""
+def login(argv: list[str], tty_socket: str, escape: Escape) -> int:
+    """Run a program that hands over a pty of the zone's own, and relay; returns its status.
 
-    def __init__(self, byte: bytes) -> None:
-        self._byte = byte
-        self._line = b"\n"
-
-    def seen(self, data: bytes) -> bool:
-        for n in range(len(data)):
-            key = data[n : n + 1]
-            if key == self._byte or self._line + key in (b"\n~.", b"\r~."):
-                return True
-            starts = key in (b"\r", b"\n")
-            self._line = (
-                key if starts else (self._line + key)[-2:] if self._line[:1] in b"\r\n" else b"x"
-            )
-        return False
-
-
-def login(argv: list[str], tty_socket: str) -> int:
-    """Run a program that hands over a pty of the zone's own, and relay; returns its status."""
+    The escape hangs up: what ran on the pty gets SIGHUP.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(tty_socket)
         listener.listen(1)
@@ -108,11 +222,40 @@ def login(argv: list[str], tty_socket: str) -> int:
             os.unlink(tty_socket)
     if master is None:
         return _status(os.waitpid(pid, 0)[1])
-    with raw_terminal():
-        _follow_size(lambda rows, columns: _set_size(master, rows, columns))
-        _relay_pty(master)
-    os.close(master)
+    has_left = True  # by the escape, or because its terminal is gone
+    signal.signal(signal.SIGHUP, _terminal_is_gone)
+    try:
+        with raw_terminal():
+            _follow_size(lambda rows, columns: _set_size(master, rows, columns))
+            has_left = _relay_pty(master, escape)
+    finally:
+        os.close(master)
+        if has_left:
+            hang_up(pid)
     return _status(os.waitpid(pid, 0)[1])
+
+
+def _terminal_is_gone(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGHUP)
+
+
+def hang_up(pid: int) -> None:
+    """Send SIGHUP to all that a process has started.
+
+    The kernel tells the pty's session leader alone, which is su, and su does not pass it on.
+    """
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+                parent = int(file.read().rpartition(b")")[2].split()[1])
+                children.setdefault(parent, []).append(int(name))
+    found = [pid]
+    for each in found:
+        found += children.get(each, [])
+    for each in reversed(found[1:]):
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGHUP)
 
 
 def _environment() -> dict[str, str]:
@@ -143,8 +286,12 @@ class Feed:
     """Standard input on its way to a zone. It never waits for the zone to read: a zone that waits
     for its own output to be read would wait for ever."""
 
-    def __init__(self, poll: select.poll, sink: int, sink_events: int) -> None:
+    def __init__(
+        self, poll: select.poll, sink: int, sink_events: int, escape: Escape | None = None
+    ) -> None:
         os.set_blocking(sink, False)
+        self._escape = escape
+        self.left = False  # somebody typed the escape
         self._poll = poll
         self._sink = sink
         self._sink_events = sink_events
@@ -165,7 +312,11 @@ class Feed:
         """Move on what there is; False at its end, or when the zone reads no more."""
         had_rest = bool(self._rest)
         try:
-            self._rest = self._rest or os.read(0, CHUNK)
+            if not had_rest:
+                self._rest = os.read(0, CHUNK)
+                if self._escape and self._escape.seen(self._rest):
+                    self.left = True
+                    return False
             sent = os.write(self._sink, self._rest) if self._rest else -1
         except BlockingIOError:
             sent = 0
@@ -186,21 +337,24 @@ class Feed:
         self._poll.register(self._sink, self._sink_events)
 
 
-def _relay_pty(master: int) -> None:
+def _relay_pty(master: int, escape: Escape) -> bool:
+    """Until the last process has left the pty, or somebody its terminal (True)."""
     poll = select.poll()
-    feed = Feed(poll, master, select.POLLIN)
+    feed = Feed(poll, master, select.POLLIN, escape)
     while True:
         for fd, event in poll.poll():
             wants = fd == 0 or bool(event & select.POLLOUT)
             if wants and feed.open and not feed.push():
+                if feed.left:
+                    return True
                 feed.stop()
             if fd == master and event & ~select.POLLOUT:
                 try:
                     data = os.read(master, CHUNK)
-                except OSError:  # EIO: the last process has left the pty
-                    return
+                except OSError:  # EIO: it has
+                    return False
                 if not data:
-                    return
+                    return False
                 write_all(1, data)
 
 
@@ -280,12 +434,15 @@ def _follow_size(tell: Callable[[int, int], None]) -> None:
         changed()
 
 
-def process(user: str, command_words: list[str], *, terminal: bool) -> JsonObject:
+def process(
+    user: str, command_words: list[str], *, terminal: bool, safe: bool = False
+) -> JsonObject:
     """What hulld needs to know of the wanted login."""
     size = os.get_terminal_size(0) if terminal and os.isatty(0) else os.terminal_size((80, 24))
     return {
         "user": user,
         "command": " ".join(command_words),
+        "safe": safe,
         "terminal": terminal,
         "term": os.environ.get("TERM", "vt100") if terminal else "",
         "rows": size.lines,

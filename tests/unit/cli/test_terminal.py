@@ -10,7 +10,7 @@ from hull.cli.terminal import Escape, process
 
 
 def leaves(*typed: bytes, escape: bytes = b"\x1d") -> bool:
-    found = Escape(escape)
+    found = Escape(key=escape)
     return any(found.seen(data) for data in typed)
 
 
@@ -42,6 +42,13 @@ def test_another_key() -> None:
     assert not leaves(b"\x1d", escape=b"@")
 
 
+def test_another_first_character_or_none() -> None:
+    assert Escape(b"%").seen(b"ls\r%.")
+    assert not Escape(b"%").seen(b"ls\r~.")
+    assert not Escape(b"").seen(b"\r~.\r.\x1d")
+    assert [str(e) for e in (Escape(), Escape(key=b"\x1d"))] == ["~.", "^] or ~."]
+
+
 @given(st.lists(st.binary(max_size=8), max_size=6))
 def test_it_does_not_matter_how_typing_is_cut_up(chunks: list[bytes]) -> None:
     whole = b"".join(chunks)
@@ -58,6 +65,7 @@ def test_a_command_without_a_terminal_tells_nothing_of_ours(
     assert process("root", ["ls", "-l"], terminal=False) == {
         "user": "root",
         "command": "ls -l",
+        "safe": False,
         "terminal": False,
         "term": "",
         "rows": 24,

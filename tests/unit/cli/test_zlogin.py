@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hull.cli import terminal, zlogin
+from hull.cli.terminal import Escape
 from hull.cli.zlogin import COMMAND, parse_first
 from hull.errors import InvalidState
 from hull.wire import JsonObject
@@ -20,26 +21,42 @@ class Sessions:
     def __init__(self) -> None:
         self.commands: list[list[str]] = []
         self.logins: list[tuple[list[str], str]] = []
-        self.consoles: list[tuple[str, bytes]] = []
+        self.consoles: list[tuple[str, str, bool, bool]] = []
 
     def command(self, argv: list[str]) -> int:
         self.commands.append(argv)
         return 3
 
-    def login(self, argv: list[str], tty_socket: str) -> int:
-        self.logins.append((argv, tty_socket))
+    def login(self, argv: list[str], tty_socket: str, escape: Escape) -> int:
+        self.logins.append((argv, f"{tty_socket} {escape}".strip()))
         return 4
 
-    def console(self, call: object, uuid: str, *, escape: bytes) -> int:
-        self.consoles.append((uuid, escape))
+    def watch_console(
+        self,
+        call: object,
+        uuid: str,
+        escape: Escape,
+        *,
+        changes: object,
+        until_halt: bool,
+        quiet: bool,
+    ) -> int:
+        del call, changes
+        self.consoles.append((uuid, str(escape), until_halt, quiet))
         return 0
+
+
+class NoChanges:
+    def __init__(self, uuid: str, stream: object) -> None:
+        del uuid, stream
 
 
 @pytest.fixture
 def sessions(monkeypatch: pytest.MonkeyPatch) -> Sessions:
     made = Sessions()
-    for name in ("command", "login", "console"):
+    for name in ("command", "login", "watch_console"):
         monkeypatch.setattr(terminal, name, getattr(made, name))
+    monkeypatch.setattr(terminal, "Changes", NoChanges)
     return made
 
 
@@ -90,6 +107,8 @@ def asked(run: Shell) -> JsonObject:
         (["-lroot", "z", "id"], ["-lroot", "z", "--", "id"]),
         (["--", "z", "id"], ["--", "z", "id"]),
         (["-l", "root"], ["-l", "root"]),
+        (["-z", "z", "ls", "-l"], ["-z", "z", "--", "ls", "-l"]),
+        (["-zz", "-C"], ["-zz", "-C"]),
         (["--help"], ["--help"]),
         ([], []),
     ],
@@ -101,8 +120,11 @@ def test_options_end_at_the_zones_name(argv: list[str], expected: list[str]) -> 
 @pytest.mark.usefixtures("on_a_terminal")
 def test_a_login_gets_a_pty(run: Shell, plan: JsonObject, sessions: Sessions) -> None:
     done = run(*typed("nsa-box"), answer=plan)
-    assert (done.status, done.err) == (4, "[Connected to zone 'nsa-box' pts]\n")
-    assert sessions.logins == [(["/usr/bin/crun", "exec"], "/run/x.sock")]
+    assert (done.status, done.err) == (
+        4,
+        "[Connected to zone 'nsa-box' pts]\n\n[Connection to zone 'nsa-box' pts closed]\n",
+    )
+    assert sessions.logins == [(["/usr/bin/crun", "exec"], "/run/x.sock ~.")]
     body = asked(run)
     assert (body["user"], body["command"], body["terminal"]) == ("root", "", True)
     assert body["term"] == "xterm"
@@ -159,14 +181,56 @@ def test_the_process_file_goes_whatever_happens(
     assert not Path(str(plan["process"])).exists()
 
 
-def test_the_console(run: Shell, sessions: Sessions) -> None:
-    assert run(*typed("-C", "nsa box")).status == 0
-    run(*typed("-C", "-e", "@", UUID))
-    assert sessions.consoles == [("nsa%20box", b"\x1d"), (UUID, b"@")]
+@pytest.mark.usefixtures("on_a_terminal")
+@pytest.mark.parametrize(
+    ("options", "way"), [(["-E"], ""), (["-e", "%"], "%."), (["-e%"], "%."), ([], "~.")]
+)
+def test_ways_out(
+    run: Shell, plan: JsonObject, sessions: Sessions, options: list[str], way: str
+) -> None:
+    run(*typed(*options, "nsa-box"), answer=plan)
+    assert sessions.logins == [(["/usr/bin/crun", "exec"], f"/run/x.sock {way}".strip())]
 
 
-def test_the_console_runs_no_command(run: Shell, sessions: Sessions) -> None:
-    assert run(*typed("-C", UUID, "id")).status == 2
+@pytest.mark.usefixtures("on_a_terminal")
+def test_safely(run: Shell, plan: JsonObject, sessions: Sessions) -> None:
+    assert run(*typed("-S", "nsa-box", "id"), answer=plan).status == 3
+    assert asked(run)["safe"] is True
+    assert run(*typed("-S", "-l", "web", "nsa-box")).status == 2
+    assert len(sessions.commands) == 1
+
+
+@pytest.mark.usefixtures("on_a_terminal")
+def test_the_zone_by_option(run: Shell, plan: JsonObject, sessions: Sessions) -> None:
+    assert run(*typed("-z", "nsa-box", "ls", "-l"), answer=plan).status == 3
+    assert asked(run)["command"] == "ls -l"
+    assert sessions.commands
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["-C"], ("~.", False, False)),
+        (["-CQ"], ("~.", False, True)),
+        (["-C", "-d"], ("~.", True, False)),
+        (["-C", "-E"], ("", False, False)),
+        (["-C", "-e", "@"], ("@.", False, False)),
+        (["-I"], ("~.", True, False)),
+    ],
+)
+def test_the_console(
+    run: Shell, sessions: Sessions, options: list[str], expected: tuple[str, bool, bool]
+) -> None:
+    assert run(*typed(*options, "nsa box"), answer=[{"uuid": UUID}]).status == 0
+    assert sessions.consoles == [(UUID, *expected)]
+    assert run.hulld.asked == [("GET", "/zones?zone=nsa%20box", None)]
+
+
+@pytest.mark.parametrize(
+    "argv", [["-C", UUID, "id"], ["-d", UUID], ["-E", "-e", "@", UUID], ["-e", "ab", UUID]]
+)
+def test_what_does_not_go_together(run: Shell, sessions: Sessions, argv: list[str]) -> None:
+    assert run(*typed(*argv)).status == 2
     assert sessions.consoles == []
 
 
