@@ -49,6 +49,9 @@ class Daemon:
     def leave(self, uuid: str) -> None:
         self._metadata.remove_zone(uuid)
 
+    def start_again(self, uuid: str, pause: float) -> None:
+        self._watcher.later(pause, lambda: stop.start_again(uuid, self.host))
+
     def changed(self, uuid: str, view: JsonObject | None) -> None:
         self._announcer.announce(uuid, view)
 

@@ -17,6 +17,7 @@ class Watcher:
         self._loop = loop
         self._threads = ThreadPoolExecutor(threads, "watch")
         self._pidfds: set[int] = set()  # touched by the loop's thread only
+        self._stopped = False  # as well
 
     def watch(self, pid: int, callback: Callable[[], None]) -> None:
         """Call `callback` once, after process `pid` has ended; it need not be our child.
@@ -29,6 +30,14 @@ class Watcher:
             self._threads.submit(_guarded, callback)
             return
         self._loop.call_soon_threadsafe(self._add, pidfd, callback)
+
+    def later(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call `callback` once, in so many seconds; from any thread."""
+        self._loop.call_soon_threadsafe(self._loop.call_later, seconds, self._submit, callback)
+
+    def _submit(self, callback: Callable[[], None]) -> None:
+        if not self._stopped:
+            self._threads.submit(_guarded, callback)
 
     def _add(self, pidfd: int, callback: Callable[[], None]) -> None:
         self._pidfds.add(pidfd)
@@ -45,6 +54,7 @@ class Watcher:
 
     def stop(self) -> None:
         """Call back no more, from the loop's thread. What is being called goes on to its end."""
+        self._stopped = True
         for pidfd in list(self._pidfds):
             self._remove(pidfd)
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -34,6 +34,10 @@ class Attendant(Protocol):
 
     def leave(self, uuid: str) -> None: ...
 
+    def start_again(self, uuid: str, pause: float) -> None:
+        """Start a container that has ended, in `pause` seconds, if it is still wanted then."""
+        ...
+
     def changed(self, uuid: str, view: JsonObject | None) -> None:
         """Tell the event stream's readers what a VM is now; None: it is gone."""
         ...
@@ -47,6 +51,9 @@ class Nobody:
 
     def leave(self, uuid: str) -> None:
         del uuid
+
+    def start_again(self, uuid: str, pause: float) -> None:
+        del uuid, pause
 
     def changed(self, uuid: str, view: JsonObject | None) -> None:
         del uuid, view

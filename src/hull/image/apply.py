@@ -371,7 +371,7 @@ def apply(stream: BinaryIO, root: str, digest: str = "") -> None:
         with tarfile.open(fileobj=cast(BinaryIO, first), mode="r|", tarinfo=Member) as archive:
             for member in archive:
                 target.add(member, archive)
-                archive.members.clear()
+                archive.members.clear()  # type: ignore[attr-defined]  # typeshed has not got it
     target.finish()
     if digest and (have := hashing.digest()) != digest:
         raise BadLayerError(f"the layer's diff_id is {have}, the image says {digest}")

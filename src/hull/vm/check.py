@@ -12,6 +12,7 @@ from hull.model.nic import Nic
 from hull.model.vm import VM
 from hull.net.datalink import NicTag
 from hull.vm import network
+from hull.vm.docker import check_docker
 from hull.vm.filesystem import check_filesystems
 
 # Which image types a brand can be made from.
@@ -26,6 +27,7 @@ IMAGE_TYPES = {
 def check_create(vm: VM, host: Host) -> None:
     """Raises InvalidPayload with all that stands against creating `vm` here and now."""
     problems = [*check_identity(vm, host), *check_image(vm, host), *check_effects(vm, host)]
+    problems += check_docker(vm)
     if problems:
         raise InvalidPayload(problems)
 

@@ -19,7 +19,7 @@ from hull.linux import inroot
 from hull.model.payload import decode_create
 from hull.model.units import GIB
 from hull.model.vm import VM
-from hull.vm import network
+from hull.vm import docker, network
 from hull.vm.announce import announce, operation
 from hull.vm.check import check_create
 from hull.vm.complete import complete
@@ -47,7 +47,7 @@ def create(payload: JsonObject, host: Host, progress: Progress = no_progress) ->
     in time stays, in state `failed`, so that its owner can look why.
     """
     asked, warnings = decode_create(payload)
-    vm = complete(asked)
+    vm = docker.with_image(complete(asked), host)
     with operation(vm.uuid, host), ExitStack() as undo:
         zone = install(vm, host, undo)
         progress({"uuid": vm.uuid, "step": "installed"})
@@ -92,15 +92,17 @@ def create_dataset(vm: VM, host: Host, undo: ExitStack) -> Path:
 
 def write_first_files(vm: VM, host: Host, root: Path) -> None:
     """Names and resolvers: the zone's owner may change them from now on."""
+    if vm.docker:  # an image may be one program and nothing else
+        inroot.make_dirs(root, "/etc")
     network.write_hostname(vm, root)
     inroot.write_file(root, "/etc/hosts", network.hosts_file(vm, host).encode())
     network.write_resolvers(vm, host, root)
-    if inroot.exists(root, PROVISIONING_DIRECTORY):
+    if not vm.docker and inroot.exists(root, PROVISIONING_DIRECTORY):
         inroot.write_file(root, PROVISIONING, b"")
 
 
 def mark_installed(vm: VM, host: Host, root: Path) -> Zone:
-    provisioning = inroot.exists(root, PROVISIONING)
+    provisioning = not vm.docker and inroot.exists(root, PROVISIONING)
     return host.index.change(vm.uuid, zone_state=INSTALLED, provisioning=provisioning)
 
 

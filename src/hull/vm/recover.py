@@ -9,11 +9,12 @@ from hull.errors import Error
 from hull.host.host import Host
 from hull.vm import image, reprovision
 from hull.vm.delete import destroy
+from hull.vm.docker import boots_with_host
 from hull.vm.send import forget_snapshots
 from hull.vm.start import IDS_PER_ZONE, boot, metadata_socket
 from hull.vm.stop import ended, halt, shut_down
 from hull.zone import boots
-from hull.zone.index import INCOMPLETE, INSTALLED, RECEIVING
+from hull.zone.index import INCOMPLETE, INSTALLED, RECEIVING, Zone
 
 log = logging.getLogger("hull.recover")
 
@@ -70,12 +71,16 @@ def autoboot(host: Host) -> None:
     wanted = [
         zone.uuid
         for zone in sorted(host.index.all(), key=lambda zone: (zone.vm.create_timestamp, zone.uuid))
-        if zone.vm.autoboot and zone.zone_state == INSTALLED and not zone.failed
+        if wants_to_be_up(zone) and zone.zone_state == INSTALLED and not zone.failed
     ]
     log.info("%d VMs boot with the host", len(wanted))
     with ThreadPoolExecutor(BOOTS_AT_ONCE, "autoboot") as pool:
         for number, said in enumerate(pool.map(lambda uuid: boot_one(uuid, host), wanted), 1):
             log.info("autoboot %d of %d: %s", number, len(wanted), said)
+
+
+def wants_to_be_up(zone: Zone) -> bool:
+    return boots_with_host(zone) if zone.vm.docker else zone.vm.autoboot
 
 
 def boot_one(uuid: str, host: Host) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hull.brand.brand import ZoneConfig
+from hull.brand.docker import Docker
 from hull.brand.privilege import capabilities
 from hull.brand.table import BRANDS
 from hull.errors import InvalidState
@@ -13,7 +14,7 @@ from hull.host.host import Host
 from hull.model.units import MIB
 from hull.model.vm import VM
 from hull.net.datalink import Vnic
-from hull.vm import network
+from hull.vm import docker, network
 from hull.vm.announce import announce, operation
 from hull.vm.complete import timestamp
 from hull.vm.filesystem import binds
@@ -42,6 +43,8 @@ def start(uuid: str, host: Host) -> JsonObject:
             before = zone.vm.autoboot
             host.index.edit(uuid, lambda vm: replace(vm, autoboot=True))
             undo.callback(host.index.edit, uuid, lambda vm: replace(vm, autoboot=before))
+            if zone.restarts:
+                host.index.change(uuid, restarts=0)
             boot(zone, host)
             undo.pop_all()
     return {"uuid": uuid, "already": False, "state": "running"}
@@ -68,6 +71,8 @@ def build(zone: Zone, host: Host, undo: ExitStack) -> None:
     root = host.paths.zones / vm.uuid / "root"
     if vm.maintain_resolvers:
         network.write_resolvers(vm, host, root)
+    if vm.docker:
+        docker.make_workdir(vm, root)
     claimed = host.boots.claim(vm.uuid)
     undo.callback(host.boots.remove, vm.uuid)
     spec = zone_spec(vm, claimed.zoneid, root, host)
@@ -102,7 +107,7 @@ def create_vnics(vnics: list[Vnic], pid: int, host: Host, undo: ExitStack) -> No
 
 def zone_spec(vm: VM, zoneid: int, root: Path, host: Host) -> ZoneSpec:
     """The zone as data: what its brand makes of the VM."""
-    brand = BRANDS[vm.brand]
+    brand = Docker(docker.container(vm, root)) if vm.docker else BRANDS[vm.brand]
     id_base = host.id_base + zoneid * IDS_PER_ZONE
     config = ZoneConfig(
         uuid=vm.uuid,
@@ -125,8 +130,18 @@ def zone_spec(vm: VM, zoneid: int, root: Path, host: Host) -> ZoneSpec:
         bundle=brand.bundle(config),
         limits=limits(vm),
         systemd=brand.systemd,
-        console_log=host.paths.zones / vm.uuid / "logs/console.log",
+        console_log=log_file(vm, host),
+        log_limit=vm.zlog_max_size or 0,
+        open_stdin=docker.is_set(vm, "docker:open_stdin"),
     )
+
+
+def log_file(vm: VM, host: Host) -> Path | None:
+    """Where what init writes is kept."""
+    zone = host.paths.zones / vm.uuid
+    if not vm.docker:
+        return zone / "logs/console.log"
+    return None if docker.log_driver(vm) == "none" else zone / docker.STDIO_LOG
 
 
 def ipc_sysctls(vm: VM) -> dict[str, str]:

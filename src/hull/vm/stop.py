@@ -1,23 +1,28 @@
 # SPDX-License-Identifier: MPL-2.0
 """vmadm stop: the end of a zone's run, asked for or not."""
 
+import logging
 import signal
 import time
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 
 from hull.brand.brand import exit_meaning
 from hull.brand.table import BRANDS
 from hull.errors import HostError, InvalidState, NotFound, Unsupported
 from hull.host.host import Host
-from hull.vm import network
+from hull.vm import docker, network
 from hull.vm.announce import announce, operation
 from hull.vm.complete import timestamp
 from hull.vm.start import boot, remove_metadata_socket
 from hull.vm.view import state
 from hull.wire import JsonObject
 from hull.zone import boots
+from hull.zone.index import INSTALLED, Zone
 from hull.zone.runtime import ExitStatus
+
+log = logging.getLogger("hull.stop")
 
 SHUTDOWN_SECONDS = 60.0  # what an OS zone gets to shut down in, as on SmartOS
 DOCKER_SECONDS = 10.0  # what a container gets after its SIGTERM
@@ -39,6 +44,8 @@ def stop(uuid: str, host: Host, *, force: bool = False, timeout: int | None = No
                 "Timeout option is only supported for bhyve, KVM and docker containers."
             )
         if not host.boots.find(uuid):
+            if zone.vm.docker:  # it may be about to be started again
+                host.index.edit(uuid, lambda vm: replace(vm, autoboot=False))
             return {"uuid": uuid, "already": True, "state": state(zone, host)}
         shut_down(uuid, host, force=force, timeout=timeout)
         host.index.edit(uuid, lambda vm: replace(vm, autoboot=False))
@@ -54,6 +61,8 @@ def reboot(uuid: str, host: Host, *, force: bool = False) -> JsonObject:
                 f'Cannot reboot vm from state "{state(zone, host)}", must be "running"'
             )
         shut_down(uuid, host, force=force)
+        if zone.restarts:
+            host.index.change(uuid, restarts=0)
         boot(host.index.get(uuid), host)
     return {"uuid": uuid}
 
@@ -65,7 +74,8 @@ def shut_down(uuid: str, host: Host, *, force: bool = False, timeout: int | None
         host.boots.change(uuid, state=boots.SHUTTING_DOWN)
         announce(uuid, host)
         vm = host.index.get(uuid).vm
-        host.runtime.kill(uuid, signal.SIGTERM if vm.docker else BRANDS[vm.brand].stop_signal)
+        sent = docker.stop_signal(vm) if vm.docker else BRANDS[vm.brand].stop_signal
+        host.runtime.kill(uuid, sent)
         patience = DOCKER_SECONDS if vm.docker else SHUTDOWN_SECONDS
         host.runtime.wait_exit(uuid, patience if timeout is None else timeout)
     halt(uuid, host)
@@ -114,8 +124,33 @@ def ended(uuid: str, pid: int, host: Host) -> None:
             status = host.runtime.wait_exit(uuid, KILL_SECONDS)
         halt(uuid, host)
         zone = host.index.get(uuid)
-        if status is not None and _boots_again(zone.vm.restart_init, status, entry.timestamp):
+        if status is None:
+            return
+        if zone.vm.docker:
+            plan_restart(zone, status, entry.timestamp, host)
+        elif _boots_again(zone.vm.restart_init, status, entry.timestamp):
             boot(zone, host)
+
+
+def plan_restart(zone: Zone, status: ExitStatus, since: str, host: Host) -> None:
+    """A container is started again as its restart policy says, after a pause."""
+    lived = status.when - datetime.fromisoformat(since).timestamp()
+    pause = docker.pause_before_restart(zone, status, lived)
+    if pause is None:
+        log.info("container %s ended with status %d", zone.uuid, status.code)
+        return
+    log.info("container %s ended with status %d: again in %.1f s", zone.uuid, status.code, pause)
+    host.attendant.start_again(zone.uuid, pause)
+
+
+def start_again(uuid: str, host: Host) -> None:
+    """Start a container whose pause is over, unless somebody started, stopped or deleted it."""
+    with operation(uuid, host):
+        zone = host.index.find(uuid)
+        if zone is None or zone.zone_state != INSTALLED or host.boots.find(uuid):
+            return
+        if zone.vm.autoboot and not zone.failed:
+            boot(host.index.change(uuid, restarts=zone.restarts + 1), host)
 
 
 def _boots_again(restart_init: bool | None, status: ExitStatus, since: str) -> bool:  # noqa: FBT001  # a VM property

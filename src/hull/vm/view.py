@@ -7,6 +7,7 @@ from hull.errors import NotFound
 from hull.host.host import Host
 from hull.model.view import vm_to_view
 from hull.vm.complete import timestamp
+from hull.vm.docker import log_mode
 from hull.wire import Json, JsonObject
 from hull.zone import boots, index
 
@@ -50,13 +51,15 @@ def view(
     }
     if only is None or "last_modified" in only:
         status["last_modified"] = _last_modified(zone, host)
+    if zone.vm.docker:
+        status["zlog_mode"] = log_mode(zone.vm)
     boot = host.boots.find(zone.uuid)
     if boot is not None and boot.state == boots.RUNNING:
         status |= {
             "pid": boot.pid,
             "zoneid": boot.zoneid,
             "boot_timestamp": boot.timestamp,
-            "init_restarts": 0,
+            "init_restarts": zone.restarts,
         }
     elif zone.exit_status is not None:
         status |= {"exit_status": zone.exit_status, "exit_timestamp": zone.exit_timestamp}

@@ -14,6 +14,7 @@ It lives as long as the zone, whether hulld does or not. In the zone's run direc
 import json
 import os
 import select
+from dataclasses import dataclass
 from pathlib import Path
 
 from hull.errors import Corrupt, HostError, Timeout
@@ -26,7 +27,27 @@ CREATE_TIMEOUT = 60.0  # seconds
 SIGNALS = 64
 
 
-def conmon_argv(run: Path, uuid: str, log: Path, runtime: list[str]) -> list[str]:
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """What init's standard files are, and where its output is kept."""
+
+    log: Path | None  # None: nowhere
+    limit: int = LOG_LIMIT
+    terminal: bool = True  # a console; otherwise pipes
+    stdin: bool = False  # a pipe that who attaches writes to; otherwise there is nothing to read
+
+
+def files_argv(files: Files) -> list[str]:
+    if files.log is None:
+        log = ["--log-path", "none"]
+    else:
+        log = ["--log-path", f"k8s-file:{files.log}", "--log-size-max", str(files.limit)]
+    if files.terminal:
+        return ["--terminal", *log]
+    return [*(["--stdin", "--leave-stdin-open"] if files.stdin else []), *log]
+
+
+def conmon_argv(run: Path, uuid: str, files: Files, runtime: list[str]) -> list[str]:
     """The command that creates a zone with `runtime`, a program that takes OCI's arguments."""
     return [
         CONMON, "--api-version", "1",
@@ -36,10 +57,8 @@ def conmon_argv(run: Path, uuid: str, log: Path, runtime: list[str]) -> list[str
         "--conmon-pidfile", str(run / "conmon.pid"),
         "--exit-dir", str(run / "exit"),
         "--full-attach",
-        "--terminal",
         "--no-sync-log",
-        "--log-path", f"k8s-file:{log}",
-        "--log-size-max", str(LOG_LIMIT),
+        *files_argv(files),
         "--log-level", "error",
         "--runtime", runtime[0],
         *(f"--runtime-arg={arg}" for arg in runtime[1:]),

@@ -80,6 +80,16 @@ def cgroup_values(limits: Limits) -> cgroup.Values:
     )
 
 
+def init_files(spec: ZoneSpec) -> conmon.Files:
+    """What conmon gives init to read and write. Pure."""
+    return conmon.Files(
+        log=spec.console_log,
+        limit=spec.log_limit or conmon.LOG_LIMIT,
+        terminal=cast(JsonObject, spec.bundle["process"]).get("terminal") is True,
+        stdin=spec.open_stdin,
+    )
+
+
 class Crun:
     """Zones of one host. Keeps nothing that is not in `run`."""
 
@@ -128,7 +138,7 @@ class Crun:
             # conmon stays in the host's mount namespace; only crun enters the private one.
             crun = ["/usr/bin/nsenter", f"--mount=/proc/{os.getpid()}/fd/{mounts}", *crun_argv(run)]
             runtime = enter_argv(group.entrances(), SPARE_FILES, crun)
-            argv = conmon.conmon_argv(run, spec.uuid, spec.console_log, runtime)
+            argv = conmon.conmon_argv(run, spec.uuid, init_files(spec), runtime)
             return conmon.create(argv, run)
         finally:
             os.close(mounts)

@@ -34,6 +34,7 @@ class Zone:
     failed: str = ""  # why provisioning failed; state is then `failed`
     exit_status: int | None = None
     exit_timestamp: str = ""
+    restarts: int = 0  # times that a container was started again since somebody started it
 
     @property
     def uuid(self) -> str:
@@ -49,6 +50,7 @@ def zone_to_json(zone: Zone) -> JsonObject:
         "failed": zone.failed,
         "exit_status": zone.exit_status,
         "exit_timestamp": zone.exit_timestamp,
+        "restarts": zone.restarts,
     }
 
 
@@ -57,7 +59,7 @@ def zone_from_json(data: Json) -> Zone:
     try:
         match data:
             case {"vm": dict(vm), "zone_state": str(zone_state), **rest}:
-                status = rest.get("exit_status")
+                status, restarts = rest.get("exit_status"), rest.get("restarts")
                 return Zone(
                     vm=vm_from_record(vm),
                     zone_state=zone_state,
@@ -66,6 +68,7 @@ def zone_from_json(data: Json) -> Zone:
                     failed=str(rest.get("failed") or ""),
                     exit_status=status if isinstance(status, int) else None,
                     exit_timestamp=str(rest.get("exit_timestamp") or ""),
+                    restarts=restarts if isinstance(restarts, int) else 0,
                 )
             case _:
                 pass

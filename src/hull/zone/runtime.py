@@ -34,7 +34,9 @@ class ZoneSpec:
     root: Path  # the zone's root on the host; file owners in it are not shifted
     id_base: int  # first host uid and gid of the zone's range of 65536
     bundle: dict[str, Json]  # OCI config.json, but for root.path, which the driver fills in
-    console_log: Path  # what init writes to the console; bounded; its directory exists
+    console_log: Path | None  # what init writes; bounded; its directory exists. None: nowhere
+    log_limit: int = 0  # bytes, then the log begins anew; 0: a limit of the driver's
+    open_stdin: bool = False  # without a terminal: what a client of the console sends is init's
     limits: Limits = field(default_factory=Limits)
     systemd: bool = False  # init wants a writable cgroup2 tree
 

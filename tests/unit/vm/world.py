@@ -96,6 +96,7 @@ class Watching:
     def __init__(self) -> None:
         self.attended: dict[str, int] = {}
         self.views: list[tuple[str, JsonObject | None]] = []
+        self.starts: list[tuple[str, float]] = []
 
     def attend(self, uuid: str, pid: int, metadata_socket: Path, uid: int) -> None:
         del metadata_socket, uid
@@ -103,6 +104,9 @@ class Watching:
 
     def leave(self, uuid: str) -> None:
         self.attended.pop(uuid, None)
+
+    def start_again(self, uuid: str, pause: float) -> None:
+        self.starts.append((uuid, pause))
 
     def changed(self, uuid: str, view: JsonObject | None) -> None:
         self.views.append((uuid, view))

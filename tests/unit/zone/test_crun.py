@@ -32,11 +32,21 @@ def test_the_way_into_the_cgroups() -> None:
 
 
 def test_conmon_argv() -> None:
-    argv = conmon.conmon_argv(RUN, "U", Path("/log"), ["/bin/sh", "-c", "x y"])
+    files = conmon.Files(log=Path("/log"))
+    argv = conmon.conmon_argv(RUN, "U", files, ["/bin/sh", "-c", "x y"])
     assert argv[0] == "/usr/bin/conmon"
+    assert "--terminal" in argv
     assert argv[argv.index("--bundle") + 1] == str(RUN)
     assert argv[argv.index("--log-path") + 1] == "k8s-file:/log"
     assert argv[-3:] == ["/bin/sh", "--runtime-arg=-c", "--runtime-arg=x y"]
+
+
+def test_conmon_without_a_terminal() -> None:
+    assert conmon.files_argv(conmon.Files(log=None, terminal=False)) == ["--log-path", "none"]
+    files = conmon.Files(log=Path("/log"), limit=99, terminal=False, stdin=True)
+    assert conmon.files_argv(files) == [
+        "--stdin", "--leave-stdin-open", "--log-path", "k8s-file:/log", "--log-size-max", "99",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("answer", [b'{"data": 12}\n', b'{"pid": 12}\n'])
