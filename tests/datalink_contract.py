@@ -8,7 +8,7 @@ from ipaddress import ip_interface
 import pytest
 
 from hull.errors import Exists, HostError, NotFound
-from hull.net.datalink import Datalinks, NicTag, Vnic
+from hull.net.datalink import Datalinks, NicTag, Route, Vnic
 
 MAC = "02:08:20:00:00:{:02x}"
 
@@ -100,3 +100,31 @@ class DatalinksContract:
         links.up()
         links.create_vnic(vnic, netns())
         assert [link.name for link in links.links()] == [vnic.link]
+
+    def test_protection_and_routes_change_and_nothing_else_does(
+        self, links: Datalinks, vnic: Vnic, netns: Callable[[], str]
+    ) -> None:
+        links.up()
+        place = netns()
+        links.create_vnic(vnic, place)
+        wanted = dataclasses.replace(
+            vnic,
+            mac="02:08:20:00:00:99",
+            routes=(Route("192.0.2.0/24", vnic.gateways[0]), Route("198.51.100.0/24")),
+            allowed=("203.0.113.0/24", "203.0.113.77"),
+            allow_mac_spoofing=True,
+            allow_ip_spoofing=True,
+            blocked_ports=(25,),
+        )
+        for each in (wanted, wanted, vnic, wanted):
+            links.change_vnic(each, place)
+            assert [link.mac for link in links.links()] == [vnic.mac]
+        links.up()  # what has changed is what a new hulld finds
+        links.delete_vnic(vnic.link)
+
+    def test_a_vnic_that_is_not_there_cannot_change(
+        self, links: Datalinks, vnic: Vnic, netns: Callable[[], str]
+    ) -> None:
+        links.up()
+        with pytest.raises(NotFound, match=vnic.link):
+            links.change_vnic(vnic, netns())

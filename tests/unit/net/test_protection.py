@@ -91,3 +91,20 @@ def test_the_rules_are_one_transaction_that_begins_anew() -> None:
     assert text.startswith("add table bridge hull-3fa2\ndelete table bridge hull-3fa2\n")
     assert 'iifname "h3fa2*" goto vnic' in text
     assert "%(" not in text
+
+
+def test_blocked_ports_are_elements_too() -> None:
+    assert sets(blocked_ports=(587, 25, 25))["blocked"] == ["25", "587"]
+
+
+def test_a_change_names_only_what_differs() -> None:
+    new = replace(VNIC, allow_ip_spoofing=True, blocked_ports=(25,))
+    table = "bridge hull-3fa2"
+    assert PROTECTION.change(VNIC, new, TAG).splitlines() == [
+        f'add element {table} blocked {{ "{VNIC.link}" . 25 }}',
+        f'add element {table} any_ip {{ "{VNIC.link}" }}',
+    ]
+    assert PROTECTION.change(new, VNIC, TAG).splitlines() == [
+        f'delete element {table} blocked {{ "{VNIC.link}" . 25 }}',
+        f'delete element {table} any_ip {{ "{VNIC.link}" }}',
+    ]
