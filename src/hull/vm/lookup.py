@@ -26,17 +26,17 @@ def lookup(
     `whole=False` leaves out what is slow to find out. With `fields`, of each VM only those of them
     that it has.
     """
-    if not fields:
-        views = [vm_to_listed(view(zone, host, snapshots=whole)) for zone in host.index.all()]
-        return select(views, filters, what="lookup")
-    found = select(_partial_views([*fields, *filters], host), filters, what="lookup")
-    return [{name: vm[name] for name in fields if name in vm} for vm in found]
+    found = select(_partial_views(["uuid", *fields, *filters], host), filters, what="lookup")
+    if fields:
+        return [{name: vm[name] for name in fields if name in vm} for vm in found]
+    zones = [zone for vm in found if (zone := host.index.find(str(vm["uuid"])))]
+    return [vm_to_listed(view(zone, host, snapshots=whole)) for zone in zones]
 
 
 def _partial_views(keys: list[str], host: Host) -> list[JsonObject]:
-    """Every VM with what the keys (columns, filters) speak of; a whole view takes ten times longer.
+    """Every VM with what the keys (columns, filters) speak of; whole views take ten times longer.
 
-    A key that there is not is another's to refuse.
+    A key that there is not is for others to refuse.
     """
     names = {re.split("[=.]", key, maxsplit=1)[0] for key in keys}
     only = frozenset(names | {"brand", "max_physical_memory"})

@@ -10,6 +10,7 @@ import pytest
 from hull.cli import transfer
 from hull.cli.vmadm import COMMAND
 from hull.errors import HostError, InvalidState, Refused, Unsupported
+from hull.wire import Json
 from tests.unit.cli.fake import Shell, make_shell
 
 UUID = "59aaecb6-467d-4116-92bd-f31842d44c90"
@@ -73,7 +74,7 @@ def test_info(run: Shell) -> None:
 # -- start, stop, delete ---------------------------------------------------------------------------
 def test_what_a_guest_boots_from_has_no_effect_on_a_zone(run: Shell) -> None:
     words = ["order=cd", "once=d", "cdrom=/a.iso,ide", "disk=/b,virtio", "disk=/c,virtio"]
-    answer = {"uuid": UUID, "already": False, "state": "running"}
+    answer: Json = {"uuid": UUID, "already": False, "state": "running"}
     assert run("start", UUID, *words, answer=answer).status == 0
     assert run.hulld.asked == [("POST", f"{AT}?action=start", {})]
 
@@ -101,7 +102,7 @@ def test_start_begins_to_say_that_it_failed(run: Shell) -> None:
 
 
 def test_stop_with_a_timeout(run: Shell) -> None:
-    answer = {"uuid": UUID, "already": False, "state": "stopped"}
+    answer: Json = {"uuid": UUID, "already": False, "state": "stopped"}
     assert run("stop", UUID, "-t", "30", answer=answer).status == 0
     assert run.hulld.asked[-1][2] == {"force": False, "timeout": 30}
     message = "Timeout option is only supported for bhyve, KVM and docker containers."
