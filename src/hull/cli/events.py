@@ -16,10 +16,10 @@ def follow(uuid: str, options: dict[str, str], events: Iterator[JsonObject] | No
     for event in events or stream("/events"):
         if event["type"] == "ready":
             if "-r" in options:
-                _write(json.dumps(event) if "-j" in options else ready_line(event, "-f" in options))
+                _write(_json(event) if "-j" in options else ready_line(event, "-f" in options))
         elif not uuid or event.get("zonename") == uuid:
             if "-j" in options:
-                _write(json.dumps(event))
+                _write(_json(event))
             else:
                 for line in lines(event, full="-f" in options):
                     _write(line)
@@ -50,8 +50,13 @@ def lines(event: JsonObject, *, full: bool) -> list[str]:
 
 def _change(change: Json) -> str:
     assert isinstance(change, dict)
-    old, new = json.dumps(change.get("oldValue")), json.dumps(change.get("newValue"))
+    old, new = _json(change.get("oldValue")), _json(change.get("newValue"))
     return f"{change['prettyPath']} {change['action']} :: {old} -> {new}"
+
+
+def _json(value: Json) -> str:
+    """As JavaScript writes it."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def _time(event: JsonObject, *, full: bool) -> str:

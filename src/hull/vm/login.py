@@ -48,7 +48,7 @@ def find_zone(name: str, host: Host) -> Zone:
 def login(name: str, wanted: JsonObject, host: Host) -> JsonObject:
     """A program, its process file (the caller removes it), and the socket that a pty comes on."""
     zone = find_zone(name, host)
-    require_running(zone, host)
+    require_running(zone, host, f"zone {zone.uuid}")
     ticket = secrets.token_hex(8)
     process = host.paths.run / f"login-{ticket}.json"
     tty_socket = str(host.paths.run / f"login-{ticket}.sock") if wanted["terminal"] else ""
@@ -89,15 +89,14 @@ def oci_process(wanted: JsonObject, most: tuple[str, ...]) -> JsonObject:
 def console(name: str, host: Host) -> JsonObject:
     """The sockets of the zone's console: its bytes, and its window's size."""
     zone = find_zone(name, host)
-    require_running(zone, host)
+    require_running(zone, host, "console")
     socket = host.runtime.console(zone.uuid)
     return {"socket": str(socket), "control": str(socket.with_name("ctl"))}
 
 
-def require_running(zone: Zone, host: Host) -> None:
+def require_running(zone: Zone, host: Host, what: str) -> None:
     if host.boots.find(zone.uuid) is None:
         raise InvalidState(
-            f'cannot connect to zone {zone.uuid} when state is "{state(zone, host)}" '
-            'must be "running".',
+            f'cannot connect to {what} when state is "{state(zone, host)}" must be "running".',
             hint=f"`vmadm start {zone.uuid}` boots it",
         )

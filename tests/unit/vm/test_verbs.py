@@ -32,6 +32,7 @@ from hull.vm.reprovision import BUILDING, NEXT, OLD, reprovision
 from hull.vm.send import SENDING, send
 from hull.vm.stop import stop
 from hull.vm.view import state
+from hull.wire import JsonObject
 from tests.unit.vm.world import IMAGE, SEED, Died, World, with_
 
 OTHER_IMAGE = "598deede-c025-11e3-8b24-f3ba141900bd"
@@ -148,7 +149,8 @@ def test_what_cannot_be_reprovisioned(two_images: World) -> None:
     with pytest.raises(InvalidState, match='from state "provisioning"'):
         reprovision(uuid, {"image_uuid": OTHER_IMAGE}, host)
     stop(uuid, host)
-    for payload in ({}, {"image_uuid": ""}, {"image_uuid": 1}):
+    wrong: list[JsonObject] = [{}, {"image_uuid": ""}, {"image_uuid": 1}]
+    for payload in wrong:
         with pytest.raises(InvalidPayload, match=r"^payload is missing image_uuid$"):
             reprovision(uuid, payload, host)
     with pytest.raises(InvalidPayload, match="is not installed"):
