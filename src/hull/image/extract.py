@@ -22,7 +22,8 @@ from hull.linux.run import spawn
 
 PIPE_SIZE = 1 << 20
 
-# $1: an empty directory to become the root; $2: where to unpack. No name is interpolated.
+# $1: an empty directory to become the root; $2: where to unpack; $3: a file to be seen as /image,
+# or nothing. No name is interpolated.
 CAGE = r"""
 mount -t tmpfs -o mode=755,size=1m,nosuid,nodev cage "$1"
 mkdir "$1/usr" "$1/root"
@@ -30,12 +31,16 @@ mount --bind /usr "$1/usr"
 mount -o remount,bind,ro,nosuid,nodev "$1/usr"
 mount --bind "$2" "$1/root"
 mount -o remount,bind,nosuid,nodev,noexec "$1/root"
+if [ -n "$3" ]; then
+    : >"$1/image"
+    mount --bind "$3" "$1/image"
+fi
 for name in bin sbin lib lib32 lib64 libx32; do
     [ ! -L "/$name" ] || cp -P "/$name" "$1/$name"
 done
 mount -o remount,ro,nosuid,nodev "$1"
 cage=$1
-shift 2
+shift 3
 exec chroot "$cage" "$@"
 """
 
@@ -49,11 +54,11 @@ TAR = (
 )  # fmt: skip
 
 
-def cage_argv(cage: Path, target: Path, program: Sequence[str]) -> list[str]:
-    """Run a program that sees `target` as /root; `cage` is an empty directory."""
+def cage_argv(cage: Path, target: Path, program: Sequence[str], file: str = "") -> list[str]:
+    """Run a program that sees `target` as /root, `file` as /image; `cage` is an empty directory."""
     return [
         "unshare", "--mount", "--propagation=private", "--net", "--ipc", "--",
-        "sh", "-ec", CAGE, "sh", str(cage), str(target),
+        "sh", "-ec", CAGE, "sh", str(cage), str(target), file,
         "setpriv", "--no-new-privs", f"--inh-caps={CAPABILITIES}", f"--bounding-set={CAPABILITIES}",
         *program,
     ]  # fmt: skip

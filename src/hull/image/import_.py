@@ -21,6 +21,7 @@ from hull.image.delete import check_unused
 from hull.image.download import Progress, human_size
 from hull.image.manifest import UUID, ImageManifest, check_uuid, parse_manifest
 from hull.image.platform import check_platform
+from hull.image.prefetch import prefetch
 from hull.image.receive import check_importable, check_origin, receive
 from hull.image.source import Source
 from hull.image.sources import Configured, named, open_source
@@ -114,6 +115,7 @@ def _import_chain(target: Target, found: Found, progress: Progress) -> None:
     size = human_size(sum(manifest.file.size for manifest in missing))
     images = f"{len(missing)} image{'' if len(missing) == 1 else 's'}"
     progress(_line(f"Must download and install {images} ({size})"))
+    prefetch(found.source, missing, target.paths, progress)
     for manifest in reversed(missing):
         _import_one(target, found, manifest, progress)
 

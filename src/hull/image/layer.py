@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What lays a layer, a tar archive with whiteouts, over a root: the program for extract.py's cage."""
+"""What lays a layer, a tar archive with whiteouts, over a root in extract.py's cage."""
 
 from pathlib import Path
 

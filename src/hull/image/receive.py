@@ -6,7 +6,6 @@ there. The record in /var/imgadm makes it an installed image, last of all.
 """
 
 import shutil
-from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from hull.image.download import read_local
 from hull.image.extract import TAR, extraction
 from hull.image.layer import layer_argv
 from hull.image.manifest import ImageManifest
+from hull.image.squashfs import is_squashfs, unsquash
 from hull.paths import Paths
 from hull.storage.pool import Pool
 
@@ -45,9 +45,7 @@ def receive(pool: Pool, paths: Paths, manifest: ImageManifest, source: str, file
     with ExitStack() as undo:
         undo.callback(pool.destroy, partial, recursive=True)
         root = create_partial(pool, partial, manifest.origin)
-        program = unpacking_program(manifest)
-        with closing(read_local(file)) as chunks, extraction(root, paths.run, program) as under_way:
-            under_way.feed(chunks)
+        unpack(manifest, file, root, paths)
         pool.set(partial, quota=0)
         pool.snapshot(f"{partial}@{store.FINAL}")
         pool.rename(partial, image.dataset)
@@ -56,9 +54,15 @@ def receive(pool: Pool, paths: Paths, manifest: ImageManifest, source: str, file
         undo.pop_all()
 
 
-def unpacking_program(manifest: ImageManifest) -> Sequence[str]:
-    """What the file is to be read by: it holds a whole root, or a layer over the origin's."""
-    return layer_argv(manifest.file.uncompressed_digest) if manifest.origin else TAR
+def unpack(manifest: ImageManifest, file: Path, root: Path, paths: Paths) -> None:
+    """The file holds a whole root, or a layer over the origin's. Raises Unsupported, Corrupt."""
+    if is_squashfs(file) and not manifest.origin:
+        unsquash(file, root, paths.run)
+        return
+    is_layer = manifest.origin or manifest.type == "docker"
+    program = layer_argv(manifest.file.uncompressed_digest) if is_layer else TAR
+    with closing(read_local(file)) as chunks, extraction(root, paths.run, program) as under_way:
+        under_way.feed(chunks)
 
 
 def remove_leftovers(pool: Pool, paths: Paths, image: store.Image, partial: str) -> None:
