@@ -22,10 +22,11 @@ from hull.errors import (
     ImageHasDependentClones,
     ImageNotInstalled,
     ManifestValidation,
+    OriginNotInstalled,
     SourcePing,
     Unsupported,
 )
-from hull.image import delete, import_, sources, store, view
+from hull.image import delete, download, import_, sources, store, view
 from hull.paths import Paths
 from hull.storage.btrfs import BtrfsPool
 from hull.storage.btrfs_pool import create_pool, export_pool
@@ -86,8 +87,12 @@ def ignore(report: JsonObject) -> None:
     del report
 
 
+def to(host: tuple[Pool, Paths], platform: str = "hosted") -> import_.Target:
+    return import_.Target(pool=host[0], paths=host[1], platform=platform)
+
+
 def fetch(host: tuple[Pool, Paths], uuid: str, source: str) -> JsonObject:
-    return import_.import_image(*host, uuid, source, progress=ignore)
+    return import_.import_image(to(host), uuid, source, progress=ignore)
 
 
 def install(host: tuple[Pool, Paths], data: bytes, tmp_path: Path, **changes: str) -> Path:
@@ -95,7 +100,7 @@ def install(host: tuple[Pool, Paths], data: bytes, tmp_path: Path, **changes: st
     file = tmp_path / "file.tar"
     file.write_bytes(data)
     manifest = manifest_for(data) | dict(changes)
-    import_.install_image(*host, manifest, str(file), progress=ignore)
+    import_.install_image(to(host), manifest, str(file), progress=ignore)
     return root_of(host[0], str(manifest["uuid"]))
 
 
@@ -110,10 +115,8 @@ def test_an_image_arrives_whole(
     pool, paths = host
     uuid = put_image(server[0], a_root(), compression)
     reports: list[JsonObject] = []
-    done = import_.import_image(pool, paths, uuid, server[1], progress=reports.append)
-    assert done == {
-        "uuid": uuid, "name": "test", "version": "1.0", "source": server[1], "already": False,
-    }  # fmt: skip
+    done = import_.import_image(to(host), uuid, server[1], progress=reports.append)
+    assert done == {"uuid": uuid, "name": "test", "version": "1.0"}
     root = root_of(pool, uuid)
     motd = (root / "etc/motd").stat()
     assert (root / "etc/motd").read_text() == "hello\n"
@@ -126,9 +129,17 @@ def test_an_image_arrives_whole(
     assert stat.S_IMODE(root.parent.stat().st_mode) == 0o700
     assert [s.name for s in pool.snapshots(f"zones/{uuid}")] == [store.origin_snapshot(uuid)]
     assert view.get_image(pool, paths, uuid)["source"] == server[1]
-    phases = [str(report["phase"]) for report in reports]
-    assert (phases[0], phases[1], phases[-1]) == ("start", "download", "done")
-    assert reports[-1]["done"] == reports[-1]["total"]
+    size = download.human_size(store.get(paths, uuid).manifest.file.size)
+    assert [report["line"] for report in reports if "line" in report] == [
+        f'Importing {uuid} (test@1.0) from "{server[1]}"',
+        f"Gather image {uuid} ancestry",
+        f"Must download and install 1 image ({size})",
+        f"Downloaded image {uuid} ({size})",
+        f"Imported image {uuid} (test@1.0)",
+    ]
+    drawn = [report for report in reports if "done" in report]
+    assert drawn[-1]["done"] == drawn[-1]["total"]
+    assert list(download.directory(paths).iterdir()) == []
     delete.delete_image(pool, paths, uuid)
     assert_nothing_left(pool, paths, uuid)
 
@@ -145,11 +156,12 @@ def test_sources_are_asked_in_order(host: tuple[Pool, Paths], server: tuple[Path
             fetch(host, uuid, "")
         sources.add_source(paths, server[1])
         listed: Any = view.available_images(paths)
-        assert [(entry["manifest"]["uuid"], entry["source"]) for entry in listed] == [
+        assert [(entry["manifest"]["uuid"], entry["source"]) for entry in listed["images"]] == [
             (uuid, server[1])
         ]
         assert view.available_image(paths, uuid)["source"] == server[1]
-        assert fetch(host, uuid, "")["source"] == server[1]
+        fetch(host, uuid, "")
+        assert store.get(paths, uuid).source == server[1]
         with pytest.raises(ActiveImageNotFound):
             fetch(host, hidden, "")
         for url in (empty, server[1]):
@@ -161,17 +173,20 @@ def test_a_second_import_finds_it_installed(
     host: tuple[Pool, Paths], server: tuple[Path, str]
 ) -> None:
     uuid = put_image(server[0], a_root())
-    results: list[object] = []
+    said: list[str] = []
 
     def run() -> None:
-        results.append(fetch(host, uuid, server[1])["already"])
+        import_.import_image(
+            to(host), uuid, server[1], progress=lambda report: said.append(str(report))
+        )
 
     threads = [threading.Thread(target=run) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(map(str, results)) == ["False", "True", "True"]
+    assert len([line for line in said if "Imported image" in line]) == 1
+    assert len([line for line in said if "is already installed" in line]) == 2
     delete.delete_image(*host, uuid)
 
 
@@ -206,7 +221,7 @@ def test_an_archive_that_ends_too_early(
     manifest = manifest_for(data)
     (tmp_path / "file").write_bytes(data)
     with pytest.raises(Corrupt):
-        import_.install_image(*host, manifest, str(tmp_path / "file"), progress=ignore)
+        import_.install_image(to(host), manifest, str(tmp_path / "file"), progress=ignore)
     assert_nothing_left(*host, str(manifest["uuid"]))
 
 
@@ -215,7 +230,7 @@ def test_a_file_that_is_no_archive(host: tuple[Pool, Paths], tmp_path: Path, dat
     (tmp_path / "file").write_bytes(data)
     manifest = manifest_for(data)
     with pytest.raises(Corrupt):
-        import_.install_image(*host, manifest, str(tmp_path / "file"), progress=ignore)
+        import_.install_image(to(host), manifest, str(tmp_path / "file"), progress=ignore)
     assert_nothing_left(*host, str(manifest["uuid"]))
 
 
@@ -262,7 +277,7 @@ def test_a_broken_download_is_resumed(host: tuple[Pool, Paths]) -> None:
     manifest = manifest_for(data)
     serve, asked = broken_server(data, etags=iter(["a"] * 9), parts=3)
     with bad_server(serve_file(manifest, serve)) as url:
-        assert fetch(host, str(manifest["uuid"]), url)["already"] is False
+        fetch(host, str(manifest["uuid"]), url)
     assert len(asked) == 3
     assert asked[0] == ""
     delete.delete_image(*host, str(manifest["uuid"]))
@@ -371,7 +386,7 @@ def test_a_hostile_archive_stays_in_its_root(
     uuid = str(manifest["uuid"])
     (tmp_path / "file").write_bytes(data)
     try:
-        import_.install_image(pool, paths, manifest, str(tmp_path / "file"), progress=ignore)
+        import_.install_image(to(host), manifest, str(tmp_path / "file"), progress=ignore)
     except Corrupt:
         assert_nothing_left(pool, paths, uuid)
     else:
@@ -420,7 +435,7 @@ def test_an_archive_that_would_fill_the_pool(btrfs: Paths, tmp_path: Path) -> No
     assert len(data) < 4 << 20
     manifest = manifest_for(data)
     with pytest.raises(Corrupt):
-        import_.install_image(*host, manifest, str(tmp_path / "file"), progress=ignore)
+        import_.install_image(to(host), manifest, str(tmp_path / "file"), progress=ignore)
     assert_nothing_left(*host, str(manifest["uuid"]))
     install(host, a_root(), tmp_path)
 
@@ -472,12 +487,16 @@ def test_an_image_cannot_replace_a_vm(host: tuple[Pool, Paths], tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "changes", [{"type": "zvol"}, {"origin": "01b2c898-945f-11e1-a523-af1afbe22822"}]
+    ("changes", "error"),
+    [
+        ({"type": "zvol"}, Unsupported),
+        ({"origin": "01b2c898-945f-11e1-a523-af1afbe22822"}, OriginNotInstalled),
+    ],
 )
 def test_images_of_other_kinds(
-    host: tuple[Pool, Paths], tmp_path: Path, changes: dict[str, str]
+    host: tuple[Pool, Paths], tmp_path: Path, changes: dict[str, str], error: type[Error]
 ) -> None:
-    with pytest.raises(Unsupported):
+    with pytest.raises(error):
         install(host, a_root(), tmp_path, **changes)
 
 
@@ -503,6 +522,9 @@ def test_each_step_that_fails_undoes_those_before(tmp_path: Path, method: str) -
     (tmp_path / "file").write_bytes(data)
     with pytest.raises(Error, match=f"{method} fails"):
         import_.install_image(
-            Broken(paths.zones, method), paths, manifest, str(tmp_path / "file"), progress=ignore
+            to((Broken(paths.zones, method), paths)),
+            manifest,
+            str(tmp_path / "file"),
+            progress=ignore,
         )
     assert_nothing_left(FakePool("zones", paths.zones), paths, str(manifest["uuid"]))

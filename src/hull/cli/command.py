@@ -97,7 +97,7 @@ class Command:
         """Run the command line; returns the exit status."""
         label = self.name
         try:
-            argv, call = _transport(argv)
+            argv, call = transport(argv)
             if argv[:1] in (["--help"], ["-h"]) or (argv[:1] == ["help"] and self.verbs[0].name):
                 sys.stdout.write(self.usage())
                 return 0
@@ -139,7 +139,7 @@ class Command:
         return verb, argv[1:]
 
 
-def _transport(argv: list[str]) -> tuple[list[str], Call]:
+def transport(argv: list[str]) -> tuple[list[str], Call]:
     """`--here` before the verb runs the use case in this process; else hulld does it."""
     if argv[:1] != ["--here"]:
         return argv, call_hulld

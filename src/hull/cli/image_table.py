@@ -3,6 +3,9 @@
 
 from hull.wire import Json, JsonObject
 
+DOCKER_TAG = "docker:tag:"
+DOCKER_COLUMNS = ["UUID", "REPOSITORY", "TAG", "IMAGE_ID", "CREATED"]
+
 Filter = tuple[str, str, bool]  # field, value, whether a part of the value is enough
 
 
@@ -14,14 +17,55 @@ def row_of(entry: JsonObject) -> JsonObject:
     files = shown.get("files")
     first = files[0] if isinstance(files, list) and files else None
     date = published[:10] or None
-    return shown | {
-        "published": published.partition(".")[0].rstrip("Z") + "Z" if published else None,
-        "published_date": date,
-        "pub": date,
-        "size": first.get("size") if isinstance(first, dict) else None,
-        "source": entry.get("source"),
-        "clones": entry.get("clones"),
+    return (
+        docker_fields(shown)
+        | shown
+        | {
+            "published": published.partition(".")[0].rstrip("Z") + "Z" if published else None,
+            "published_date": date,
+            "pub": date,
+            "size": first.get("size") if isinstance(first, dict) else None,
+            "source": entry.get("source"),
+            "clones": entry.get("clones"),
+            "zpool": entry.get("zpool"),
+        }
+    )
+
+
+def docker_fields(manifest: JsonObject) -> JsonObject:
+    """What the tags of a registry's image say."""
+    tags = manifest.get("tags")
+    if manifest.get("type") != "docker" or not isinstance(tags, dict):
+        return {}
+    ident = str(tags.get("docker:id") or "")
+    named: list[Json] = [tag.removeprefix(DOCKER_TAG) for tag in tags if tag.startswith(DOCKER_TAG)]
+    return {
+        "docker_id": ident or None,
+        "docker_short_id": ident.removeprefix("sha256:")[:12] or None,
+        "docker_repo": tags.get("docker:repo"),
+        "docker_tags": named or None,
     }
+
+
+def docker_rows(rows: list[JsonObject]) -> list[JsonObject]:
+    """As `docker images`: a row for each tag of the images that no other is laid over."""
+    origins = {row.get("origin") for row in rows}
+    found: list[JsonObject] = []
+    for row in rows:
+        if row.get("uuid") in origins:
+            continue
+        tags = row.get("docker_tags")
+        for tag in tags if isinstance(tags, list) and tags else [None]:
+            found.append(
+                {
+                    "UUID": row.get("uuid"),
+                    "REPOSITORY": row.get("docker_repo"),
+                    "TAG": tag,
+                    "IMAGE_ID": row.get("docker_short_id"),
+                    "CREATED": row.get("published"),
+                }
+            )
+    return found
 
 
 def value_of(row: JsonObject, column: str) -> Json:
@@ -66,10 +110,10 @@ def matching(row: JsonObject, filters: list[Filter]) -> bool:
 
 
 def sort_rows(
-    rows: list[tuple[JsonObject, JsonObject]], fields: str
+    rows: list[tuple[JsonObject, JsonObject]], fields: list[str]
 ) -> list[tuple[JsonObject, JsonObject]]:
     """By these fields, the first first; `-field` descending."""
-    for field in reversed(fields.split(",")):
+    for field in reversed([field for field in fields if field]):
         name = field.removeprefix("-")
         rows = sorted(rows, key=lambda row: _rank(row[0], name), reverse=field.startswith("-"))
     return rows

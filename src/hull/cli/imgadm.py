@@ -1,349 +1,474 @@
 # SPDX-License-Identifier: MPL-2.0
 """imgadm: manage images. hulld finds, fetches and checks them; here is what a person sees.
 
-Its words and exit statuses are SmartOS's: 1 for every error, 3 for an image that is not installed.
+Its words and exit statuses are SmartOS's: 1 for every error, 2 if it cannot run at all, 3 for an
+image that is not installed.
 """
 
-import json
 import os
 import sys
-import time
 
-from hull.cli.command import Args, Command, Verb, parse, print_json, query
-from hull.cli.image_table import matching, parse_filters, render, row_of, sort_rows
-from hull.client.call import call
-from hull.errors import Error, ImageNotInstalled, Usage
+from hull.cli.command import Args, Call, Command, Verb, parse, print_json, query, transport
+from hull.cli.image_make import create, publish
+from hull.cli.image_progress import work
+from hull.cli.image_sources import sources
+from hull.cli.image_table import (
+    DOCKER_COLUMNS,
+    docker_rows,
+    matching,
+    parse_filters,
+    render,
+    row_of,
+    sort_rows,
+)
+from hull.cli.image_words import (
+    LEVELS,
+    CliError,
+    check_uuid,
+    error_code,
+    existing,
+    log,
+    log_level,
+    objects,
+    raise_all,
+    read_manifest,
+    text,
+    usage,
+    uuid_of,
+    words,
+)
+from hull.errors import Error, ImageNotInstalled, NotFound, Usage
 from hull.wire import Json, JsonObject
 
 VERSION = "3.9.5"  # the imgadm whose behaviour this is
 COLUMNS = "uuid,name,version,os,type,pub"
+ANCESTRY = "uuid,name,version,published"
 SORT = "published_at,name"
 
 
-class CliError(Exception):
-    """An error of the command line itself; SmartOS gives each a code."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def words(args: Args, count: int) -> list[str]:
-    if len(args.words) != count:
-        given = '", "'.join(args.words)
-        raise CliError("Usage", f'incorrect number of args ({len(args.words)}): "{given}"')
-    return args.words
-
-
-def uuid_of(args: Args) -> str:
-    """The one argument: a UUID."""
-    (uuid,) = words(args, 1)
-    digits = uuid.replace("-", "")
-    dashes = [index for index, char in enumerate(uuid) if char == "-"]
-    if len(uuid) != 36 or dashes != [8, 13, 18, 23] or digits.strip("0123456789abcdefABCDEF"):
-        raise CliError("InvalidUUID", f'invalid uuid: "{uuid}"')
-    return uuid.lower()
-
-
-def text(answer: Json, key: str) -> str:
-    return str(answer.get(key) or "") if isinstance(answer, dict) else ""
-
-
-def objects(answer: Json) -> list[JsonObject]:
-    return [item for item in answer if isinstance(item, dict)] if isinstance(answer, list) else []
-
-
 # -- looking ---------------------------------------------------------------------------------------
-def show_table(args: Args, entries: list[JsonObject]) -> int:
+def fields_of(args: Args, option: str, default: str) -> list[str]:
+    return [field.strip() for field in args.options.get(option, default).strip().split(",")]
+
+
+def show_table(args: Args, entries: list[JsonObject], columns: str, sort: str) -> int:
     try:
-        filters = parse_filters(args.words)
+        filters = parse_filters([] if columns == ANCESTRY else args.words)
     except ValueError as exc:
-        raise CliError("Usage", str(exc)) from None
+        raise usage(str(exc)) from None
+    docker = "--docker" in args.options
     rows = [(row_of(entry), entry) for entry in entries]
     rows = [(row, entry) for row, entry in rows if matching(row, filters)]
-    rows = sort_rows(rows, args.options.get("-s", SORT))
+    if docker:
+        rows = [(row, entry) for row, entry in rows if row.get("type") == "docker"]
+    rows = sort_rows(rows, ["published_at"] if docker else fields_of(args, "-s", sort))
     if "-j" in args.options:
         print_json([entry for _, entry in rows])
         return 0
-    columns = args.options.get("-o", COLUMNS).split(",")
-    lines = render([row for row, _ in rows], columns, header="-H" not in args.options)
+    shown = [row for row, _ in rows]
+    header = "-H" not in args.options
+    if docker:
+        lines = render(docker_rows(shown), DOCKER_COLUMNS, header=header)
+    else:
+        lines = render(shown, fields_of(args, "-o", columns), header=header)
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0
 
 
 def list_(args: Args) -> int:
-    return show_table(args, objects(args.call("GET", "/images")))
+    return show_table(args, objects(args.call("GET", "/images")), COLUMNS, SORT)
 
 
 def avail(args: Args) -> int:
-    return show_table(args, objects(args.call("GET", "/images/available")))
+    """What sources that work have is shown, whatever others do."""
+    answer = args.call("GET", f"/images/available{query(channel=args.options.get('-C', ''))}")
+    found = answer if isinstance(answer, dict) else {}
+    show_table(args, objects(found.get("images")), COLUMNS, SORT)
+    raise_all(objects(found.get("errors")))
+    return 0
 
 
 def show(args: Args) -> int:
-    answer = args.call("GET", f"/images/available/{uuid_of(args)}")
+    (name,) = words(args, 1)
+    answer = args.call("GET", f"/images/available/one{query(name=name)}")
     print_json(answer.get("manifest") if isinstance(answer, dict) else None)
     return 0
 
 
+def on_pool(args: Args, path: str) -> str:
+    return path + query(pool=args.options.get("-P", ""))
+
+
 def get(args: Args) -> int:
-    answer = args.call("GET", f"/images/{uuid_of(args)}")
+    answer = args.call("GET", on_pool(args, f"/images/{uuid_of(args)}"))
     wanted = ["manifest", "zpool", "source", *(["children"] if "-r" in args.options else [])]
     found = answer if isinstance(answer, dict) else {}
     print_json({key: found[key] for key in wanted if key in found})
     return 0
 
 
-# -- sources ---------------------------------------------------------------------------------------
-def sources(args: Args) -> int:
+def ancestry(args: Args) -> int:
+    found = objects(args.call("GET", on_pool(args, f"/images/{uuid_of(args)}/ancestry")))
+    return show_table(args, found, ANCESTRY, "")
+
+
+def channels(args: Args) -> int:
     words(args, 0)
-    options = args.options
-    if "-a" in options and "-d" in options:
-        raise CliError("Usage", 'cannot specify more than one of "-a" and "-d"')
-    if "-a" in options:
-        return add_source(args, options["-a"])
-    if "-d" in options:
-        return delete_source(args, options["-d"])
-    known = objects(args.call("GET", "/sources"))
-    if "-j" in options:
-        print_json([*known])
-    elif "-v" in options:
-        for line in render(known, ["url", "type", "insecure"], header=True):
-            sys.stdout.write(f"{line}\n")
-    else:
-        sys.stdout.write("".join(f"{text(source, 'url')}\n" for source in known))
+    found = objects(args.call("GET", "/images/channels"))
+    if "-j" in args.options:
+        print_json([*found])
+        return 0
+    columns = ["name", "default", "source", "description"]
+    for line in render(found, columns, header="-H" not in args.options):
+        print(line)
     return 0
 
 
-def add_source(args: Args, url: str) -> int:
-    body: JsonObject = {
-        "url": url,
-        "force": "-f" in args.options,
-        "insecure": "-k" in args.options,
-    }
-    if "-t" in args.options:
-        body["type"] = args.options["-t"]
-    done = args.call("POST", "/sources", body)
-    label = f'"{text(done, "type")}" image source "{url}"'
-    if isinstance(done, dict) and done.get("added"):
-        print(f"Added {label}")
-    else:
-        print(f"Already have {label}, no change")
-    return 0
-
-
-def delete_source(args: Args, url: str) -> int:
-    done = args.call("DELETE", f"/sources{query(url=url)}")
-    if isinstance(done, dict) and done.get("deleted"):
-        print(f'Deleted "{text(done, "type")}" image source "{url}"')
-    else:
-        print(f'Do not have image source "{url}", no change')
-    return 0
-
-
-# -- coming and going ------------------------------------------------------------------------------
-def size(count: float) -> str:
-    """2.83MB"""
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1024:
-            return f"{count:.0f}{unit}" if unit == "B" else f"{count:.2f}{unit}"
-        count /= 1024
-    return f"{count:.2f}TB"
-
-
-def duration(seconds: float) -> str:
-    """19m28s"""
-    whole = int(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    if hours:
-        return f"{hours}h{minutes:02}m"
-    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
-
-
-def bar(name: str, done: int, total: int, seconds: float, width: int) -> str:
-    """One line: name, bar, per cent, bytes, rate, time to go; it fits into `width` columns."""
-    share = min(done / total, 1.0) if total else 0.0
-    rate = done / seconds if seconds > 0 else 0.0
-    left = (total - done) / rate if rate else 0.0
-    figures = f"{share * 100:3.0f}% {size(done):>8} {size(rate) + '/s':>10} {duration(left):>6}"
-    label = name[: max(width // 4, 8)]
-    room = width - len(label) - len(figures) - 6
-    if room < 5:
-        return figures[:width]
-    filled = int(share * room)
-    drawn = "=" * filled if filled == room else ("=" * filled + ">").ljust(room)
-    return f"{label}  [{drawn}]  {figures}"
-
-
-class Progress:
-    """Says what an import is doing: a line at its start, a bar while it runs."""
-
-    def __init__(self, verb: str, *, quiet: bool) -> None:
-        self.verb = verb  # Importing, Installing
-        self.bar = not quiet and os.isatty(2)
-        self.name = ""
-        self.begun = time.monotonic()
-
-    def __call__(self, report: JsonObject) -> None:
-        if report.get("phase") == "start":
-            self.name = text(report, "uuid")
-            title = f"{text(report, 'name')}@{text(report, 'version')}"
-            origin = f' from "{text(report, "source")}"' if report.get("source") else ""
-            image = "image " if not origin else ""
-            print(f"{self.verb} {image}{self.name} ({title}){origin}", flush=True)
-            self.begun = time.monotonic()
-        elif self.bar:
-            done, total = report.get("done"), report.get("total")
-            if isinstance(done, int) and isinstance(total, int):
-                seconds = time.monotonic() - self.begun
-                width = os.get_terminal_size(2).columns or 80
-                sys.stderr.write("\r" + bar(self.name, done, total, seconds, width - 1))
-                sys.stderr.flush()
-
-    def end(self) -> None:
-        if self.bar and self.name:
-            sys.stderr.write("\n")
-
-
-def fetch(args: Args, verb: str, body: JsonObject) -> JsonObject:
-    """Run an import or install with its progress; returns its result."""
-    progress = Progress(f"{verb.capitalize()}ing", quiet="-q" in args.options)
-    try:
-        done = args.call("POST", f"/images?action={verb}", body, progress=progress)
-    finally:
-        progress.end()
-    return done if isinstance(done, dict) else {}
-
-
+# -- coming ----------------------------------------------------------------------------------------
 def import_(args: Args) -> int:
-    body: JsonObject = {"uuid": uuid_of(args)}
-    if "-S" in args.options:
-        body["source"] = args.options["-S"]
-    done = fetch(args, "import", body)
-    name, version = text(done, "name"), text(done, "version")
-    if done.get("already"):
-        print(f"Image {text(done, 'uuid')} ({name} {version}) is already installed, skipping")
-    else:
-        print(f"Imported image {text(done, 'uuid')} ({name}@{version})")
+    (name,) = words(args, 1)
+    if "--zstream" in args.options:
+        raise CliError("NotSupported", "images of this host are no ZFS streams")
+    if not name or name.startswith("/") or any(char.isspace() for char in name):
+        raise usage(f'invalid image-id arg: "{name}"')
+    body: JsonObject = {"name": name.lower() if is_uuid(name) else name}
+    for option, field in (("-S", "source"), ("-C", "channel"), ("-P", "pool")):
+        if option in args.options:
+            body[field] = args.options[option]
+    work(args, "import", body)
     return 0
+
+
+def is_uuid(name: str) -> bool:
+    try:
+        check_uuid(name)
+    except CliError:
+        return False
+    return True
 
 
 def install(args: Args) -> int:
-    words(args, 0)
+    if args.words:
+        raise usage(f'unexpected args ({len(args.words)}): "{" ".join(args.words)}"')
     for option, what in (("-m", "manifest"), ("-f", "file")):
         if option not in args.options:
-            raise CliError("Usage", f"{option} <{what}> (string) is required")
-    try:
-        with open(args.options["-m"], encoding="utf-8") as file:
-            manifest = json.load(file)
-    except (OSError, ValueError) as exc:
-        raise CliError("InvalidManifest", f"{args.options['-m']}: {exc}") from None
-    path = os.path.abspath(args.options["-f"])
-    done = fetch(args, "install", {"manifest": manifest, "file": path})
-    name, version = text(done, "name"), text(done, "version")
-    if done.get("already"):
-        print(f"Image {text(done, 'uuid')} ({name} {version}) is already installed, skipping")
-    else:
-        print(f"Installed image {text(done, 'uuid')} ({name}@{version})")
+            raise usage(f"{option} <{what}> (string) is required")
+    path = existing(args.options["-f"], "file")
+    manifest = read_manifest(args.options["-m"])
+    check_uuid(text(manifest, "uuid"))
+    body: JsonObject = {"manifest": manifest, "file": path}
+    if "-P" in args.options:
+        body["pool"] = args.options["-P"]
+    work(args, "install", body)
     return 0
 
 
+def reinstall(args: Args) -> int:
+    body: JsonObject = {"uuid": uuid_of(args)}
+    if "-P" in args.options:
+        body["pool"] = args.options["-P"]
+    work(args, "reinstall", body)
+    return 0
+
+
+def update(args: Args) -> int:
+    uuids: list[Json] = [check_uuid(word) for word in args.words]
+    try:
+        done = work(args, "update", {"uuids": uuids, "dry_run": "-n" in args.options})
+    except NotFound as exc:
+        raise usage(exc.message) from None
+    raise_all(objects(done.get("errors")))
+    return 0
+
+
+# -- going -----------------------------------------------------------------------------------------
 def delete(args: Args) -> int:
     uuid = uuid_of(args)
-    args.call("DELETE", f"/images/{uuid}")
+    args.call("DELETE", on_pool(args, f"/images/{uuid}"))
     print(f"Deleted image {uuid}")
     return 0
 
 
-FLAGS = {"-f": "", "-k": ""}
+def vacuum(args: Args) -> int:
+    if args.words:
+        raise usage(f"unexpected arguments: {' '.join(args.words)}")
+    unused = objects(args.call("GET", "/images/unused"))
+    named = [f"{text(image, 'uuid')} ({text(image, 'title')})" for image in unused]
+    if not unused:
+        return 0
+    if "-f" not in args.options:
+        print("\n    ".join(["This will delete the following images:", *named]), flush=True)
+        what = "this image" if len(named) == 1 else f"these {len(named)} images"
+        if not agreed(f"Delete {what}? [y/N] "):
+            print("Aborting")
+            return 1
+        print()
+    if "-n" in args.options:
+        sys.stdout.write("".join(f"[dry-run] Deleted image {image}\n" for image in named))
+        return 0
+    uuids: list[Json] = [text(image, "uuid") for image in unused]
+    work(args, "vacuum", {"uuids": uuids})
+    return 0
+
+
+def agreed(question: str) -> bool:
+    """Ask at the terminal, whatever standard input is."""
+    try:
+        with open("/dev/tty", "r+b", buffering=0) as terminal:
+            terminal.write(question.encode())
+            return terminal.readline().strip().lower() == b"y"
+    except OSError as exc:
+        hint = "-f does not ask"
+        raise CliError("InternalError", f"cannot ask: /dev/tty: {exc.strerror}", hint) from None
+
+
+# -- the table of verbs ----------------------------------------------------------------------------
+LONG = {
+    "--help": "-h", "--json": "-j", "--quiet": "-q", "--force": "-f", "--dry-run": "-n",
+    "--channel": "-C", "--source": "-S", "--verbose": "-v", "--check": "-c", "--type": "-t",
+    "--insecure": "-k", "--output-template": "-o", "--compression": "-c", "--incremental": "-i",
+    "--publish": "-p",
+}  # fmt: skip
+
+
+def short(argv: list[str]) -> list[str]:
+    """SmartOS's long options as the short ones that they stand for."""
+    made: list[str] = []
+    for index, word in enumerate(argv):
+        if word == "--":
+            return made + argv[index:]
+        flag, equals, value = word.partition("=")
+        made += [LONG[flag], *([value] if equals else [])] if flag in LONG else [word]
+    return made
+
+
 TABLE = {"-j": "", "-H": "", "-o": "FIELD,...", "-s": "FIELD,..."}
+POOL = {"-P": "POOL"}
+EDITING = {"-a": "URL", "-d": "URL", "-e": "", "-c": "", "-t": "TYPE", "-k": "", "-f": ""}
 
 COMMAND = Command(
     "imgadm",
     "manage images",
     [
         Verb(
-            "sources", sources, "[-v | -j] | -a URL [-fk] [-t TYPE] | -d URL",
-            "List the image sources, add (-a) or delete (-d) one; -f without asking it first, "
-            "-k without checking its certificate.",
-            options={"-v": "", "-j": "", "-a": "URL", "-d": "URL", "-t": "TYPE"} | FLAGS,
+            "sources", sources, "[-v | -j] | -a URL [-fk] [-t TYPE] | -d URL | -e | -c",
+            "List the image sources; add (-a), delete (-d), edit (-e) or check (-c) them.",
+            options={"-v": "", "-j": "", **EDITING, "--add-docker-hub": ""}, respell=short,
         ),
         Verb(
-            "avail", avail, "[-jH] [-o FIELD,...] [-s FIELD,...] [FILTER...]",
-            "List the images of all sources.", options=TABLE,
-        ),
-        Verb("show", show, "UUID", "Show the manifest of an image of the sources."),
-        Verb(
-            "import", import_, "[-q] [-S URL] UUID",
-            "Import an image from a source.", options={"-q": "", "-S": "URL"},
+            "avail", avail, "[-jH] [-C CHANNEL] [-o FIELD,...] [-s FIELD,...] [FILTER...]",
+            "List the images of all sources.",
+            options=TABLE | {"-C": "CHANNEL"}, aliases=("available",), respell=short,
         ),
         Verb(
-            "install", install, "[-q] -m MANIFEST -f FILE",
-            "Install an image from files.", options={"-q": "", "-m": "MANIFEST", "-f": "FILE"},
+            "show", show, "UUID|NAME[@VERSION]|REPO:TAG",
+            "Show the manifest of an image of the sources.",
         ),
         Verb(
-            "list", list_, "[-jH] [-o FIELD,...] [-s FIELD,...] [FILTER...]",
-            "List the installed images.", options=TABLE,
+            "channels", channels, "[-jH]", "List the channels of the sources.",
+            options={"-j": "", "-H": ""}, respell=short,
         ),
         Verb(
-            "get", get, "[-r] UUID", "Show an installed image; -r with its clones.",
-            options={"-r": ""}, aliases=("info",),
+            "import", import_, "[-q] [-C CHANNEL] [-P POOL] [-S URL] UUID|NAME[@VERSION]|REPO:TAG",
+            "Import an image from a source.",
+            options={"-q": "", "-C": "CHANNEL", **POOL, "-S": "URL", "--zstream": ""},
+            respell=short,
         ),
-        Verb("delete", delete, "UUID", "Delete an installed image.", aliases=("destroy",)),
+        Verb(
+            "install", install, "[-q] [-P POOL] -m MANIFEST -f FILE",
+            "Install an image from files.",
+            options={"-q": "", **POOL, "-m": "MANIFEST", "-f": "FILE"}, respell=short,
+        ),
+        Verb(
+            "reinstall", reinstall, "[-q] [-P POOL] UUID",
+            "Make an installed image, of which nothing was made, anew from its source.",
+            options={"-q": "", **POOL}, respell=short,
+        ),
+        Verb(
+            "list", list_, "[-jH] [--docker] [-o FIELD,...] [-s FIELD,...] [FILTER...]",
+            "List the installed images.", options=TABLE | {"--docker": ""}, respell=short,
+        ),
+        Verb(
+            "get", get, "[-r] [-P POOL] UUID", "Show an installed image; -r with its clones.",
+            options={"-r": "", **POOL}, aliases=("info",), respell=short,
+        ),
+        Verb(
+            "update", update, "[-n] [UUID...]",
+            "Take over what the sources say of installed images by now.",
+            options={"-n": ""}, respell=short,
+        ),
+        Verb(
+            "delete", delete, "[-P POOL] UUID", "Delete an installed image.",
+            options=POOL, aliases=("destroy",), respell=short,
+        ),
+        Verb(
+            "ancestry", ancestry, "[-jH] [-o FIELD,...] [-P POOL] UUID",
+            "List an installed image and what it was laid over.",
+            options={"-j": "", "-H": "", "-o": "FIELD,...", **POOL}, respell=short,
+        ),
+        Verb(
+            "vacuum", vacuum, "[-n] [-f]", "Delete the images that nothing depends on.",
+            options={"-n": "", "-f": ""}, respell=short,
+        ),
+        Verb(
+            "create", create,
+            "[-m MANIFEST] [-o PATH | -p URL] [-c COMPRESSION] [-i] [--max-origin-depth NUMBER] "
+            "[-s SCRIPT] [-q] UUID [FIELD=VALUE...]",
+            "Make an image of a VM.",
+            options={
+                "-m": "MANIFEST", "-o": "PATH", "-p": "URL", "-c": "COMPRESSION", "-i": "",
+                "--max-origin-depth": "NUMBER", "-s": "SCRIPT", "-q": "",
+            },
+            respell=short,
+        ),
+        Verb(
+            "publish", publish, "[-q] -m MANIFEST -f FILE URL",
+            "Send an image to an image server.",
+            options={"-q": "", "-m": "MANIFEST", "-f": "FILE"}, respell=short,
+        ),
     ],
 )  # fmt: skip
 
 
+# -- the command -----------------------------------------------------------------------------------
 def help_(about: list[str]) -> str:
-    verb = COMMAND.verb(about[0]) if about else None
-    return Command("imgadm", verb.doc, [verb]).usage() if verb else COMMAND.usage()
+    if not about:
+        return COMMAND.usage()
+    return Command("imgadm", verb_named(about[0]).doc, [verb_named(about[0])]).usage()
 
 
-def run(argv: list[str]) -> int:
+def verb_named(name: str) -> Verb:
+    """Raises CliError."""
+    verb = COMMAND.verb(name)
+    if verb is None:
+        raise CliError("UnknownCommand", f'unknown command: "{name}"')
+    return verb
+
+
+class Globals:
+    """The options before the verb."""
+
+    def __init__(self, argv: list[str]) -> None:
+        """Raises CliError."""
+        self.flags: set[str] = set()
+        rest = list(argv)
+        while rest and rest[0].startswith("-") and rest[0] != "-":
+            word = LONG.get(rest[0], rest[0])
+            rest.pop(0)
+            flags = [word] if word.startswith("--") else [f"-{letter}" for letter in word[1:]]
+            self.flags |= set(flags)
+        self.rest = rest
+
+    def check(self) -> None:
+        for flag in sorted(self.flags - {"-h", "-v", "-E", "--version"}):
+            raise CliError("Option", f'unknown option: "{flag}"')
+
+
+def run(given: Globals, call: Call) -> int:
     """Raises CliError, hull's errors."""
-    if not argv:
-        sys.stdout.write(help_([]))
-        return 1
-    if argv[0] == "--version":
+    given.check()
+    argv = given.rest
+    if "--version" in given.flags:
         print(f"imgadm {VERSION}")
         return 0
-    if argv[0] in ("-h", "--help", "help"):
+    if "-h" in given.flags or argv[:1] == ["help"]:
         sys.stdout.write(help_(argv[1:]))
         return 0
-    verb = COMMAND.verb(argv[0])
-    if verb is None:
-        code = "Option" if argv[0].startswith("-") else "UnknownCommand"
-        what = "option" if code == "Option" else "command"
-        raise CliError(code, f'unknown {what}: "{argv[0]}"')
-    if "--help" in argv or argv[1:] == ["-h"]:
+    if not argv:
+        sys.stdout.write(help_([]))
+        if "-E" in given.flags:
+            raise CliError("NoCommand", "no command given")
+        return 1
+    verb = verb_named(argv[0])
+    ahead = argv[1 : argv.index("--") if "--" in argv else None]
+    if "--help" in ahead or "-h" in ahead:
         sys.stdout.write(help_(argv))
         return 0
     return verb.run(parse(verb, argv[1:], call))
 
 
+def logging_call(call: Call) -> Call:
+    """The same, with a record of each request to hulld."""
+
+    def logged(method: str, target: str, body: Json = None, **more: object) -> Json:
+        log(LEVELS["debug"], "request", method=method, target=target)
+        answer: Json = call(method, target, body, **more)
+        log(LEVELS["trace"], "answer", method=method, target=target)
+        return answer
+
+    return logged
+
+
 def main() -> None:
-    argv = sys.argv[1:]
-    label = f"imgadm {argv[0]}" if argv and not argv[0].startswith("-") else "imgadm"
-    try:
-        status = run(argv)
-        sys.stdout.flush()
-    except CliError as exc:
-        status = fail(label, exc.code, str(exc))
-    except Usage as exc:
-        status = fail(label, "Option", exc.message)
-    except Error as exc:
-        status = fail(label, exc.code, exc.message, exc.hint)
-        status = 3 if isinstance(exc, ImageNotInstalled) else status
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains at exit
-        status = 0
-    except KeyboardInterrupt:
-        status = 130
+    argv, call = transport(sys.argv[1:])
+    given = Globals(argv)
+    level = log_level(verbose="-v" in given.flags)
+    if level <= LEVELS["debug"]:
+        log(LEVELS["debug"], "cli init", args=[*argv], cli=True)
+        call = logging_call(call)
+    status = attempt(given, call, level)
+    if level <= LEVELS["debug"]:
+        log(LEVELS["debug"], "cli exit", exitStatus=status, cli=True)
     sys.exit(status)
 
 
-def fail(label: str, code: str, message: str, hint: str = "") -> int:
-    sys.stdout.flush()
-    sys.stderr.write(f"{label}: error ({code}): {message}\n")
-    if hint:
-        sys.stderr.write(f"{' ' * len(label)}  {hint}\n")
-    return 1
+def attempt(given: Globals, call: Call, level: int) -> int:
+    """Run it; the exit status."""
+    name = given.rest[0] if given.rest else ""
+    fail = Failure(f"imgadm {name}".rstrip(), structured="-E" in given.flags, level=level)
+    try:
+        status = run(given, call)
+        sys.stdout.flush()
+    except CliError as exc:
+        return fail(exc.code, str(exc), exc.hint)
+    except Usage as exc:
+        return fail("Option", option_message(exc.message))
+    except Error as exc:
+        fail(error_code(exc), exc.message, exc.hint)
+        return 3 if isinstance(exc, ImageNotInstalled) else 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains at exit
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def option_message(message: str) -> str:
+    """command.parse's complaints, in SmartOS's words."""
+    unknown = message.removeprefix("unknown option: ")
+    if unknown != message:
+        return f'unknown option: "{unknown}"'
+    if message.startswith("option ") and "needs a value" in message:
+        return f'do not have enough args for "{message.split()[1]}" option'
+    return message
+
+
+class Failure:
+    """Says what went wrong: for a person, or with -E as one record for a program."""
+
+    def __init__(self, label: str, *, structured: bool, level: int) -> None:
+        self.label = label
+        self.structured = structured
+        self.level = level
+
+    def __call__(self, code: str, message: str, hint: str = "") -> int:
+        sys.stdout.flush()
+        if self.structured:
+            name = code if code.endswith("Error") else f"{code}Error"
+            error: JsonObject = {
+                "message": message, "name": name, "stack": self.stack(name, message), "code": code,
+            }  # fmt: skip
+            log(LEVELS["error"], message, err=error)
+            return 1
+        sys.stderr.write(f"{self.label}: error ({code}): {message}\n")
+        if self.level <= LEVELS["debug"]:
+            sys.stderr.write(self.stack(code, message) + "\n")
+        elif hint and os.isatty(2):  # a script compares what it reads
+            sys.stderr.write(f"{' ' * len(self.label)}  {hint}\n")
+        return 1
+
+    def stack(self, name: str, message: str) -> str:
+        import traceback
+
+        return f"{name}: {message}\n{''.join(traceback.format_exc())}".rstrip()
