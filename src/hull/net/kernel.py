@@ -9,16 +9,16 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from errno import ENODEV, ENOENT, ESRCH
+from errno import EEXIST, EINVAL, ENODEV, ENOENT, ESRCH
 from functools import partial
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from hull.errors import CommandFailed, Exists, HostError, KernelError, NotFound, Timeout
-from hull.linux import netlink, nft, sysctl
+from hull.linux import netlink, nft, sysctl, tc
 from hull.linux.netlink import LinkInfo, Netlink
 from hull.linux.netns import in_netns, opened
-from hull.net import dhcp, nat
+from hull.net import dhcp, dhcpcid, nat
 from hull.net.datalink import Link, NicTag, Route, Vnic, changed
 from hull.net.nictag import eui64, stable_mac
 from hull.net.protection import FAMILY, LINK_LOCAL, Protection
@@ -183,6 +183,7 @@ class KernelDatalinks:
         load = self._protection.load(old, tag) + self._protection.change(old, new, tag)
         nft.apply(load)
         _set_learning(host, port, new)
+        _set_client_ids(host, port, new)
         in_netns(namespace, partial(_change_routes, old, new))
 
     def _tag(self, name: str) -> NicTag:
@@ -297,6 +298,30 @@ def _attach(host: Netlink, vnic: Vnic, bridge: LinkInfo) -> None:
     _set_ipv6(vnic.link, PORT_IPV6)
     host.batch(netlink.set_link(vnic.link, up=True, alias=vnic.mac))
     _set_learning(host, port, vnic)
+    _set_client_ids(host, port, vnic)
+
+
+def _set_client_ids(host: Netlink, port: LinkInfo, vnic: Vnic) -> None:
+    """Look into what DHCP clients say, where only some identifiers are theirs to use."""
+    index = port.index
+    if not vnic.dhcp_cids or vnic.allow_dhcp_spoofing:
+        _suppress((EINVAL, ENOENT), partial(host.batch, tc.delete_queue(index)))
+        return
+    program = dhcpcid.program(vnic.mac, vnic.dhcp_cids)
+    _suppress((EEXIST,), partial(host.batch, tc.add_queue(index)))
+    host.batch(
+        tc.set_program(index, 1, program, verdict=False),
+        tc.set_program(index, 2, dhcpcid.refuse_all(), verdict=True),
+    )
+
+
+def _suppress(numbers: tuple[int, ...], change: Callable[[], None]) -> None:
+    """Make a change that may have been made before."""
+    try:
+        change()
+    except KernelError as exc:
+        if exc.errno not in numbers:
+            raise
 
 
 def _set_learning(host: Netlink, port: LinkInfo, vnic: Vnic) -> None:
@@ -306,11 +331,7 @@ def _set_learning(host: Netlink, port: LinkInfo, vnic: Vnic) -> None:
     if not learning:
         host.batch(netlink.add_forwarding(port.index, vnic.mac))
         return
-    try:
-        host.batch(netlink.delete_forwarding(port.index, vnic.mac))
-    except KernelError as exc:
-        if exc.errno != ENOENT:
-            raise
+    _suppress((ENOENT,), partial(host.batch, netlink.delete_forwarding(port.index, vnic.mac)))
 
 
 def _configure(vnic: Vnic, tag: NicTag) -> None:
@@ -339,11 +360,8 @@ def _change_routes(old: Vnic, new: Vnic) -> None:
         for route in old.routes:
             if route not in new.routes:
                 network, gateway = _parsed(route)
-                try:
-                    zone.batch(netlink.delete_route(link.index, network, gateway))
-                except KernelError as exc:
-                    if exc.errno != ESRCH:
-                        raise
+                deletion = netlink.delete_route(link.index, network, gateway)
+                _suppress((ESRCH,), partial(zone.batch, deletion))
         zone.batch(*(static_route(new, link.index, route) for route in new.routes))
 
 
@@ -415,8 +433,4 @@ def _wait(what: str, ready: Callable[[], bool]) -> None:
 
 
 def _delete_link(host: Netlink, name: str) -> None:
-    try:
-        host.batch(netlink.delete_link(name))
-    except KernelError as exc:
-        if exc.errno != ENODEV:
-            raise
+    _suppress((ENODEV,), partial(host.batch, netlink.delete_link(name)))
