@@ -251,8 +251,8 @@ class PoolContract:
         pool.snapshot(f"{A}@two")
         pool.snapshot(f"{A}@0")
         assert short_names(pool, A) == ["one", "two", "0"]
-        times = [snapshot.created for snapshot in pool.snapshots(A)]
-        assert times == sorted(times)
+        times = [one.created for one in pool.snapshots() if one.dataset == A]
+        assert (len(times), times) == (3, sorted(times))
         assert pool.snapshots(A)[0].mountpoint == made.mountpoint
 
     def test_snapshot_errors(self, pool: Pool) -> None:

@@ -314,19 +314,20 @@ class BtrfsPool:
             found.append(self._view.dataset(one, record, origin, of, numbers))
         return sorted(found, key=lambda dataset: dataset.name)
 
-    def snapshots(self, name: str) -> list[Snapshot]:
-        check_dataset(name, self.name)
-        with self._opened(f"list snapshots of {name}") as (_, root):
+    def snapshots(self, name: str = "") -> list[Snapshot]:
+        check_dataset(name or self.name, self.name)
+        with self._opened("list snapshots") as (_, root):
             catalogue = self._catalogue(root)
             numbers = btrfs.qgroup_usage(root)
-        if name not in catalogue.heads:
+        if name and name not in catalogue.heads:
             raise NotFound(f"dataset {name} does not exist")
-        record = catalogue.heads[name][0]
-        found = []
-        for one in catalogue.snapshots.get(record.id, []):
-            used = numbers.get(one.id, btrfs.Usage()).exclusive
-            clones = catalogue.clones(one.uuid)
-            found.append(self._view.snapshot(f"{name}@{one.name}", record, one, clones, used))
+        clones, found = catalogue.all_clones(), []
+        for of in (name,) if name else catalogue.heads:
+            record = catalogue.heads[of][0]
+            for one in catalogue.snapshots.get(record.id, []):
+                used = numbers.get(one.id, btrfs.Usage()).exclusive
+                cloned = clones.get(one.uuid, ())
+                found.append(self._view.snapshot(f"{of}@{one.name}", record, one, cloned, used))
         return found
 
     # -- streams ---------------------------------------------------------------------------------

@@ -201,7 +201,15 @@ class Catalogue:
 
     def clones(self, uuid: str) -> tuple[str, ...]:
         """The datasets whose origin is this snapshot."""
-        return tuple(name for name, (record, _) in self.heads.items() if record.origin == uuid)
+        return self.all_clones().get(uuid, ())
+
+    def all_clones(self) -> dict[str, tuple[str, ...]]:
+        """The datasets whose origin is a snapshot, by its uuid."""
+        found: dict[str, list[str]] = {}
+        for name, (record, _) in self.heads.items():
+            if record.origin:
+                found.setdefault(record.origin, []).append(name)
+        return {uuid: tuple(names) for uuid, names in found.items()}
 
     def family(self, name: str) -> dict[str, Record]:
         """A dataset and all below it."""

@@ -192,11 +192,15 @@ class FakePool:
                 raise NotFound(f"dataset {name} does not exist")
         return [self._describe(one, usage=usage) for one in self._family(name or self.name)]
 
-    def snapshots(self, name: str) -> list[Snapshot]:
-        check_dataset(name, self.name)
-        if name not in self._nodes:
+    def snapshots(self, name: str = "") -> list[Snapshot]:
+        check_dataset(name or self.name, self.name)
+        if name and name not in self._nodes:
             raise NotFound(f"dataset {name} does not exist")
-        return [self._describe_snapshot(name, one) for one in self._nodes[name].snapshots]
+        return [
+            self._describe_snapshot(of, one)
+            for of in ([name] if name else self._nodes)
+            for one in self._nodes[of].snapshots
+        ]
 
     def _describe(self, name: str, *, usage: bool = True) -> Dataset:
         node, path = self._nodes[name], self._path(name)

@@ -118,8 +118,8 @@ class Pool(Protocol):
         """
         ...
 
-    def snapshots(self, name: str) -> list[Snapshot]:
-        """The snapshots of one dataset, oldest first."""
+    def snapshots(self, name: str = "") -> list[Snapshot]:
+        """The snapshots of one dataset, oldest first; without a name those of every dataset."""
         ...
 
     def set(

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from hull.host.host import Host
 from hull.model.columns import TYPE_WIDTH, column, select, sort_views, value_of
 from hull.model.view import vm_to_listed
+from hull.storage.pool import Snapshot
 from hull.vm.login import find_zone
 from hull.vm.view import view, zone_state
 from hull.wire import Json, JsonObject
@@ -30,7 +31,8 @@ def lookup(
     if fields:
         return [{name: vm[name] for name in fields if name in vm} for vm in found]
     zones = [zone for vm in found if (zone := host.index.find(str(vm["uuid"])))]
-    return [vm_to_listed(view(zone, host, snapshots=whole)) for zone in zones]
+    known = _snapshots(host) if whole else {}
+    return [vm_to_listed(view(zone, host, snapshots=known.get(zone.uuid, ()))) for zone in zones]
 
 
 def _partial_views(keys: list[str], host: Host) -> list[JsonObject]:
@@ -40,8 +42,19 @@ def _partial_views(keys: list[str], host: Host) -> list[JsonObject]:
     """
     names = {re.split("[=.]", key, maxsplit=1)[0] for key in keys}
     only = frozenset(names | {"brand", "max_physical_memory"})
-    slow = "snapshots" in only
-    return [vm_to_listed(view(zone, host, snapshots=slow, only=only)) for zone in host.index.all()]
+    known = _snapshots(host) if "snapshots" in only else {}
+    return [
+        vm_to_listed(view(zone, host, snapshots=known.get(zone.uuid, ()), only=only))
+        for zone in host.index.all()
+    ]
+
+
+def _snapshots(host: Host) -> dict[str, list[Snapshot]]:
+    """All snapshots, by the VM whose dataset they are of: one question for all VMs."""
+    found: dict[str, list[Snapshot]] = {}
+    for snapshot in host.pool.snapshots():
+        found.setdefault(snapshot.dataset.partition("/")[2], []).append(snapshot)
+    return found
 
 
 def table(columns: list[str], filters: list[str], sort: list[str], host: Host) -> JsonObject:

@@ -2,10 +2,12 @@
 """A VM as `vmadm get` prints it: the object, and what the host knows of it right now."""
 
 import os
+from collections.abc import Sequence
 
 from hull.errors import NotFound
 from hull.host.host import Host
 from hull.model.view import vm_to_view
+from hull.storage.pool import Snapshot
 from hull.vm.complete import timestamp
 from hull.vm.docker import log_mode
 from hull.wire import Json, JsonObject
@@ -35,19 +37,20 @@ def view(
     zone: index.Zone,
     host: Host,
     *,
-    snapshots: bool = True,
+    snapshots: Sequence[Snapshot] | None = None,
     only: frozenset[str] | None = None,
 ) -> JsonObject:
-    """`snapshots=False` leaves them out and is quick.
-
-    With `only`, whatever else takes time to find out need not be there: for tables of many VMs.
+    """For tables of many VMs: `snapshots` are its dataset's where they are known already, and with
+    `only` other properties need not be there.
     """
+    if snapshots is None:
+        snapshots = snapshots_of(zone.uuid, host)
     status: JsonObject = {
         "state": state(zone, host),
         "zone_state": zone_state(zone, host),
         "server_uuid": host.server_uuid,
         "platform_buildstamp": host.platform,
-        "snapshots": snapshots_view(zone.uuid, host) if snapshots else [],
+        "snapshots": snapshots_view(snapshots),
     }
     if only is None or "last_modified" in only:
         status["last_modified"] = _last_modified(zone, host)
@@ -66,12 +69,16 @@ def view(
     return vm_to_view(zone.vm, status, only)
 
 
-def snapshots_view(uuid: str, host: Host) -> list[Json]:
-    """Newest first, sizes in MiB."""
+def snapshots_of(uuid: str, host: Host) -> Sequence[Snapshot]:
+    """The snapshots of a VM's dataset."""
     try:
-        snapshots = host.pool.snapshots(host.dataset(uuid))
+        return host.pool.snapshots(host.dataset(uuid))
     except NotFound:  # the zone is not made yet
-        return []
+        return ()
+
+
+def snapshots_view(snapshots: Sequence[Snapshot]) -> list[Json]:
+    """Newest first, sizes in MiB."""
     return [
         {
             "name": snapshot.short_name.removeprefix(SNAPSHOT_PREFIX),
