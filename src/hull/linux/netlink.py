@@ -33,7 +33,7 @@ AF_BRIDGE = 7
 
 # Message types
 NLMSG_ERROR, NLMSG_DONE = 2, 3
-RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_GETADDR = 20, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_DELNEIGH = 28, 29
@@ -50,7 +50,8 @@ IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_OPERSTATE = 1, 3, 4, 10, 
 IFLA_LINKINFO, IFLA_IFALIAS, IFLA_NET_NS_FD, IFLA_EXT_MASK = 18, 20, 28, 29
 INFO_KIND, INFO_DATA, INFO_SLAVE_KIND, INFO_SLAVE_DATA = 1, 2, 4, 5
 VETH_INFO_PEER = 1
-BR_STP_STATE, BR_MCAST_SNOOPING = 5, 23
+BR_STP_STATE, BR_VLAN_FILTERING, BR_MCAST_SNOOPING = 5, 7, 23
+IFLA_AF_SPEC, BRIDGE_VLAN_INFO, VLAN_PVID, VLAN_UNTAGGED = 26, 2, 2, 4
 BRPORT_LEARNING, BRPORT_UNICAST_FLOOD, BRPORT_GROUP_FWD_MASK = 8, 9, 31
 # Frames to 01:80:c2:00:00:0x, which a bridge keeps to itself; it drops pause frames (1) anyhow.
 ALL_GROUPS = 0xFFFD
@@ -98,6 +99,7 @@ class LinkInfo:
     up: bool  # set up by the administrator
     running: bool  # up, with a carrier, and able to send
     alias: str
+    vlans: bool = False  # a bridge that keeps VLANs apart
 
 
 # -- packing: pure --------------------------------------------------------------------------------
@@ -146,6 +148,29 @@ def create_bridge(name: str, *, mac: str, mtu: int) -> Request:
     body = LINK.pack(0, 0, 0, 0, 0)
     body += _text(IFLA_IFNAME, name) + _mac(IFLA_ADDRESS, mac) + _number(IFLA_MTU, mtu) + info
     return Request(f"create link {name}", RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
+
+
+def keep_vlans_apart(name: str) -> Request:
+    """Ports of the bridge are on VLAN 1 from now on, untagged. EOPNOTSUPP if the kernel cannot."""
+    data = attribute(INFO_DATA, _byte(BR_VLAN_FILTERING, 1))
+    info = attribute(IFLA_LINKINFO, attribute(INFO_KIND, b"bridge"), data)
+    body = LINK.pack(0, 0, 0, 0, 0) + _text(IFLA_IFNAME, name) + info
+    return Request(f"set bridge {name}", RTM_NEWLINK, 0, body)
+
+
+def add_port_vlan(index: int, vid: int) -> Request:
+    """What the port sends is on the VLAN, and what it gets; neither is tagged."""
+    return _port_vlan(RTM_SETLINK, index, vid, VLAN_PVID | VLAN_UNTAGGED)
+
+
+def delete_port_vlan(index: int, vid: int) -> Request:
+    return _port_vlan(RTM_DELLINK, index, vid, 0)
+
+
+def _port_vlan(kind: int, index: int, vid: int, flags: int) -> Request:
+    info = attribute(BRIDGE_VLAN_INFO, struct.pack("=HH", flags, vid))
+    body = LINK.pack(AF_BRIDGE, 0, index, 0, 0) + attribute(IFLA_AF_SPEC, info)
+    return Request(f"set VLAN {vid} of link {index}", kind, 0, body)
 
 
 def create_veth(
@@ -279,6 +304,7 @@ def parse_link(body: bytes) -> LinkInfo:
         up=bool(flags & IFF_UP),
         running=bool(flags & IFF_UP) and found.get(IFLA_OPERSTATE) == bytes([IF_OPER_UP]),
         alias=_parse_text(found.get(IFLA_IFALIAS, b"")),
+        vlans=attributes(info.get(INFO_DATA, b"")).get(BR_VLAN_FILTERING) == b"\1",
     )
 
 

@@ -9,7 +9,8 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from errno import EEXIST, EINVAL, ENODEV, ENOENT, ESRCH
+from dataclasses import replace
+from errno import EEXIST, EINVAL, ENODEV, ENOENT, EOPNOTSUPP, ESRCH
 from functools import partial
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -30,6 +31,9 @@ LOOPBACK = "lo"
 METRIC = 100
 
 READY_TIMEOUT = 5.0
+
+# What a bridge calls the VLAN of ports that are on none.
+UNTAGGED = 1
 
 BRIDGE_IPV6 = {"accept_ra": "0", "addr_gen_mode": "1"}  # 1: no address but what it is given
 PORT_IPV6 = {"disable_ipv6": "1"}
@@ -52,7 +56,11 @@ class KernelDatalinks:
     # -- the port ---------------------------------------------------------------------------------
 
     def nic_tags(self) -> dict[str, NicTag]:
-        return dict(self._tags)
+        with Netlink() as host:
+            found = [(tag, host.link(tag.link)) for tag in self._tags.values()]
+        return {
+            tag.name: replace(tag, vlans=link is not None and link.vlans) for tag, link in found
+        }
 
     def links(self) -> list[Link]:
         with Netlink() as host:
@@ -270,6 +278,7 @@ def _make_bridge(host: Netlink, tag: NicTag) -> None:
         raise HostError(f"link {tag.link} exists and is not Hull's", hint="rename or delete it")
     if not found:
         host.batch(netlink.create_bridge(tag.link, mac=mac, mtu=tag.mtu))
+    _suppress((EOPNOTSUPP,), partial(host.batch, netlink.keep_vlans_apart(tag.link)))
     _set_ipv6(tag.link, BRIDGE_IPV6)
     bridge = _bridge(host, tag)
     # The link-local address too: by itself it comes a second after the first zone, and until then
@@ -296,6 +305,11 @@ def _attach(host: Netlink, vnic: Vnic, bridge: LinkInfo) -> None:
         raise HostError(f"link {vnic.link} has gone", hint="its zone has ended; start it again")
     # IPv6 of its own would only add to the noise on the network.
     _set_ipv6(vnic.link, PORT_IPV6)
+    if vnic.vlan_id:
+        host.batch(
+            netlink.add_port_vlan(port.index, vnic.vlan_id),
+            netlink.delete_port_vlan(port.index, UNTAGGED),
+        )
     host.batch(netlink.set_link(vnic.link, up=True, alias=vnic.mac))
     _set_learning(host, port, vnic)
     _set_client_ids(host, port, vnic)
