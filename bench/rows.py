@@ -39,6 +39,7 @@ ROWS = (
     Row(key="list", title="`vmadm list`, {many} zones", goal=25,
         ratios={"podman": 2, "incus": 10}),
     Row(key="list 1000", title="`vmadm list`, 1,000 zones", goal=60),
+    Row(key="lookup 1000", title="`vmadm lookup alias=NAME`, 1,000 zones", goal=60),
     Row(key="exec", title="`zlogin UUID true`", goal=40, ratios={"podman": 2, "incus": 2}),
     Row(key="systemd", title="lx zone with systemd, until it says running", goal=800,
         ratios={"incus": 1}),

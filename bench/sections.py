@@ -129,11 +129,16 @@ def crowd(
 
 
 def thousand(hull: Hull, image: Image, have: int, n: int, results: Results) -> None:
-    """A thousand VMs, most of which do not run: row list 1000."""
+    """A thousand VMs, most of which do not run: rows list 1000, lookup 1000."""
+
+    def look_up() -> None:
+        hull.command("vmadm", "lookup", "alias=defined999")
+
     for number in range(have, 1000):
         hull.define(f"defined{number}", image)
     for _ in range(n):
         results.add("list 1000", "hull", milliseconds(hull.show))
+        results.add("lookup 1000", "hull", milliseconds(look_up))
 
 
 # -- real inits ------------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ HOST_PATHS = {
     # hulld's, of its API.
     ("hull/daemon/api.py", "/zones"),
     ("hull/cli/zoneadm.py", "/zones"),
+    ("hull/cli/vmadm.py", "/zones/"),
     # Spoken of to an operator, who thinks in SmartOS's paths.
     ("hull/host/config.py", "/usbkey/config: "),
 }
