@@ -414,4 +414,4 @@ def main(root: str, digest: str = "") -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]) or None)
