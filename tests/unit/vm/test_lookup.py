@@ -104,3 +104,23 @@ def test_a_partial_view_says_what_the_whole_one_says(many: Host) -> None:
     whole = lookup.lookup(["alias=vm7"], many, whole=True)[0]
     for name, value in whole.items():
         assert lookup.lookup(["alias=vm7"], many, fields=(name,)) == [{name: value}], name
+
+
+# The keys of a zone that was made of nothing but an image (facts: SmartOS's test-defaults).
+GET = """
+    uuid zonename brand state zone_state autoboot owner_uuid billing_id create_timestamp
+    boot_timestamp last_modified cpu_shares zfs_io_priority max_lwps max_msg_ids max_sem_ids
+    max_shm_ids max_physical_memory max_locked_memory max_swap max_shm_memory tmpfs dns_domain
+    limit_priv quota zfs_root_recsize v hvm firewall_enabled image_uuid zpool zfs_filesystem
+    zonepath customer_metadata internal_metadata routes tags nics resolvers snapshots server_uuid
+    platform_buildstamp init_restarts pid zoneid zonedid
+"""
+
+
+def test_get_has_exactly_these_keys(world: World) -> None:
+    uuid = str(create({"image_uuid": SEED["image_uuid"], "nowait": True}, world.host)["uuid"])
+    vm = lookup.get(uuid, world.host)
+    assert sorted(vm) == sorted(GET.split())
+    assert (vm["limit_priv"], vm["dns_domain"], vm["brand"]) == ("default", "local", "joyent")
+    (listed,) = lookup.lookup([], world.host, whole=True)
+    assert sorted(listed) == sorted([*GET.split(), "ram", "type"])
