@@ -305,4 +305,5 @@ def test_a_failed_provision_is_kept_and_says_why(clean_host: TestHost, base_imag
     assert time.monotonic() - started < 30
     (uuid,) = host("vmadm", "lookup", "state=failed").stdout.split()
     assert get(host, uuid)["zone_state"] == "installed"
+    assert "mdata_exec_timeout" in get(host, uuid)["failed"]
     assert f"VM {uuid} failed to provision" in (host.root / "var/log/hulld.log").read_text()

@@ -260,7 +260,7 @@ def test_host_dependent_mistakes_are_all_named(clean_host: TestHost, base_image:
     assert done.returncode == 1
     assert "imgadm import 00000000-0000-4000-8000-000000000000" in done.stderr
     assert (
-        'nics[0].nic_tag: no nic tag "external" on this host (nic tags here: admin)' in done.stderr
+        'nics[0].nic_tag: Invalid nic tag "external" (nic tags here: admin)' in done.stderr
     )
 
 

@@ -17,6 +17,7 @@ from tests.lab.vm import run_in_vm
 pytestmark = pytest.mark.needs_qemu
 
 SUITES = {
+    "vlans": ("tests/integration/test_net_vlan.py",),
     "zones": ("tests/integration/test_zone_runtime.py",),
     "pool": (
         "tests/integration/test_pool_conformance.py",

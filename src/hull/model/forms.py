@@ -96,8 +96,12 @@ class Update:
         Kind.LIST, "*:u", "Keys to remove.", shown=Shown.NEVER, live=True
     )
     set_routes: Mapping[str, Flat] = prop(
-        Kind.FLAT_OBJECT, "*:u", "Routes to set: destination to gateway.", shown=Shown.NEVER
+        Kind.FLAT_OBJECT,
+        "*:u",
+        "Routes to set: destination to gateway.",
+        shown=Shown.NEVER,
+        live=True,
     )
     remove_routes: tuple[str, ...] = prop(
-        Kind.LIST, "*:u", "Destinations of routes to remove.", shown=Shown.NEVER
+        Kind.LIST, "*:u", "Destinations of routes to remove.", shown=Shown.NEVER, live=True
     )

@@ -65,7 +65,9 @@ class Status:
     headnode_id: str = prop(
         Kind.STRING, "ro", "Head node of the host, if it has one.", shown=Shown.SET
     )
-    failed: bool = prop(Kind.BOOLEAN, "ro", "Provisioning has failed.", shown=Shown.NEVER)
+    failed: str = prop(
+        Kind.STRING, "ro", "Why provisioning failed; state is then failed.", shown=Shown.SET
+    )
     provisioning: bool = prop(
         Kind.BOOLEAN,
         "ro",

@@ -91,9 +91,10 @@ class VM(Guest):
     archive_on_delete: bool = prop(
         Kind.BOOLEAN,
         "*:cru",
-        "Keep an archive when the VM is deleted.",
+        "Keep record and logs in /zones/archive, if that is there, when the VM is deleted.",
         default=False,
         shown=Shown.SET,
+        live=True,
     )
     indestructible_zoneroot: bool = prop(
         Kind.BOOLEAN,
@@ -103,6 +104,7 @@ class VM(Guest):
         header="INDESTR_ROOT",
         width=12,
         shown=Shown.SET,
+        live=True,
     )
     indestructible_delegated: bool = prop(
         Kind.BOOLEAN,
@@ -112,6 +114,7 @@ class VM(Guest):
         header="INDESTR_DATA",
         width=12,
         shown=Shown.SET,
+        live=True,
     )
 
     # -- image and storage ------------------------------------------------------------------------
@@ -171,12 +174,13 @@ class VM(Guest):
     zfs_root_recsize: int = prop(
         Kind.INTEGER,
         "*:cru",
-        "Record size of the root: a power of two; 0: the default.",
+        "Record size of the root: a power of two; 0: the default. Stored for pools that have one.",
         default=131072,
         minimum=0,
         choices=(0, *RECSIZES),
         wrong=BAD_RECSIZE % "zfs_root_recsize",
         unit="bytes",
+        live=True,
     )
     zfs_data_compression: str = prop(
         Kind.STRING,
@@ -186,32 +190,36 @@ class VM(Guest):
         choices=COMPRESSION,
         wrong=BAD_COMPRESSION,
         shown=Shown.SET,
+        live=True,
     )
     zfs_data_recsize: int | None = prop(
         Kind.INTEGER,
         f"{OS}:cru",
-        "Record size of the delegated dataset: a power of two.",
+        "Record size of the delegated dataset: a power of two. Stored for pools that have one.",
         minimum=0,
         choices=(0, *RECSIZES),
         wrong=BAD_RECSIZE % "zfs_data_recsize",
         unit="bytes",
         shown=Shown.SET,
+        live=True,
     )
     zfs_filesystem_limit: int | None = prop(
         Kind.INTEGER,
         "*:cru",
-        "How many datasets the zone may make.",
+        "How many datasets the zone may make. Stored; no zone can make any.",
         default_doc="none",
         minimum=0,
         shown=Shown.SET,
+        live=True,
     )
     zfs_snapshot_limit: int | None = prop(
         Kind.INTEGER,
         "*:cru",
-        "How many snapshots the zone may make.",
+        "How many snapshots of the zone there may be.",
         default_doc="none",
         minimum=0,
         shown=Shown.SET,
+        live=True,
     )
     delegate_dataset: bool = prop(
         Kind.BOOLEAN,
@@ -232,7 +240,7 @@ class VM(Guest):
     fs_allowed: tuple[str, ...] = prop(
         Kind.LIST,
         f"{OS}:cru",
-        "File system types that the zone may mount.",
+        "File system types that the zone may mount beside its own; the kernel decides.",
         joined=True,
         shown=Shown.SET,
     )
@@ -294,12 +302,13 @@ class VM(Guest):
     tmpfs: int = prop(
         Kind.INTEGER,
         f"{OS}:cru",
-        "Size of /tmp; 0: no tmpfs.",
+        "Size of /tmp; 0: no tmpfs, from the next boot on.",
         default=256,
         default_doc="max_physical_memory",
         minimum=0,
         unit="MiB",
         width=5,
+        live=True,
     )
     max_lwps: int = prop(
         Kind.INTEGER,
@@ -343,14 +352,19 @@ class VM(Guest):
     zfs_io_priority: int = prop(
         Kind.INTEGER,
         "*:cru",
-        "Weight against other VMs when disks are short.",
+        "Weight against other VMs when disks are short, if the disks' scheduler has weights.",
         default=100,
         minimum=0,
         header="IO_PRIORITY",
         width=11,
+        live=True,
     )
     limit_priv: tuple[str, ...] = prop(
-        Kind.LIST, "*:cru", "Privileges the zone may have.", default=["default"], joined=True
+        Kind.LIST,
+        "*:cru",
+        "Privileges the zone may have: capabilities that stand for those taken away are gone.",
+        default=["default"],
+        joined=True,
     )
 
     # -- network ----------------------------------------------------------------------------------
@@ -374,7 +388,12 @@ class VM(Guest):
         width=32,
     )
     resolvers: tuple[str, ...] = prop(
-        Kind.LIST, "*:cru", "Addresses of name servers.", default=[], check=address.check_ip
+        Kind.LIST,
+        "*:cru",
+        "Addresses of name servers.",
+        default=[],
+        check=address.check_ip,
+        live=True,
     )
     maintain_resolvers: bool = prop(
         Kind.BOOLEAN,
@@ -382,6 +401,7 @@ class VM(Guest):
         "Rewrite the zone's resolv.conf when resolvers change.",
         default=False,
         shown=Shown.SET,
+        live=True,
     )
     routes: Mapping[str, str] = prop(
         Kind.FLAT_OBJECT, "*:cr", "Static routes: destination to gateway.", default={}

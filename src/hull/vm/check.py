@@ -24,6 +24,9 @@ IMAGE_TYPES = {
 }
 
 
+CONFLICT = "Conflict detected with another vm, please check the MAC, IP, and VRID"
+
+
 def check_create(vm: VM, host: Host) -> None:
     """Raises InvalidPayload with all that stands against creating `vm` here and now."""
     problems = [*check_identity(vm, host), *check_image(vm, host), *check_effects(vm, host)]
@@ -67,9 +70,8 @@ def check_image(vm: VM, host: Host) -> Iterator[Problem]:
         wanted = next((b for b, types in IMAGE_TYPES.items() if manifest.type in types), "another")
         yield Problem(
             "image_uuid",
-            f"image {manifest.name} {manifest.version} is a {manifest.type} "
-            f"and does not fit brand {vm.brand}",
-            f'use "brand": "{wanted}"',
+            f"provisioning dataset {vm.image_uuid} with brand {vm.brand} is not supported",
+            f'{manifest.name} {manifest.version} is a {manifest.type}: use "brand": "{wanted}"',
         )
     needs = manifest.data.get("requirements")
     low = needs.get("min_ram") if isinstance(needs, dict) else None
@@ -89,7 +91,7 @@ def check_nics(vm: VM, host: Host) -> Iterator[Problem]:
             known = ", ".join(sorted(tags)) or "none"
             yield Problem(
                 f"{where}.nic_tag",
-                f'no nic tag "{nic.nic_tag}" on this host',
+                f'Invalid nic tag "{nic.nic_tag}"',
                 f"nic tags here: {known}",
             )
         elif "dhcp" in nic.ips and (tag.address is None or nic.vlan_id):
@@ -135,9 +137,9 @@ def _conflicts(where: str, nic: Nic, others: list[tuple[str, Nic]]) -> Iterator[
         if (other.nic_tag, other.vlan_id) != (nic.nic_tag, nic.vlan_id):
             continue
         if other.mac == nic.mac:
-            yield Problem(f"{where}.mac", f"{nic.mac} belongs to VM {uuid}", "leave it out")
+            yield Problem(f"{where}.mac", CONFLICT, f"{nic.mac} belongs to VM {uuid}")
         for address in sorted(_plain(nic) & _plain(other)):
-            yield Problem(f"{where}.ips", f"{address} belongs to VM {uuid}", "use another")
+            yield Problem(f"{where}.ips", CONFLICT, f"{address} belongs to VM {uuid}")
 
 
 def _in_use(where: str, nic: Nic, vm: VM, host: Host) -> Iterator[Problem]:
@@ -148,8 +150,8 @@ def _in_use(where: str, nic: Nic, vm: VM, host: Host) -> Iterator[Problem]:
             continue
         for key in sorted(wanted.keys() & set(boot.addresses)):
             if not any(wanted[key] in _plain(other) for other in _nics_of(boot.uuid, host)):
-                message = f"{wanted[key]} is in use by VM {boot.uuid} until that stops"
-                yield Problem(f"{where}.ips", message, "use another")
+                hint = f"{wanted[key]} is in use by VM {boot.uuid} until that stops"
+                yield Problem(f"{where}.ips", CONFLICT, hint)
 
 
 def _nics_of(uuid: str, host: Host) -> tuple[Nic, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from hull.brand.brand import Bind
-from hull.errors import Problem
+from hull.errors import InvalidState, Problem
 from hull.host.host import Host
 from hull.model.disk import Filesystem
 from hull.model.vm import VM
@@ -29,7 +29,10 @@ KERNEL = ("/proc", "/sys")
 
 
 def binds(vm: VM, host: Host) -> tuple[Bind, ...]:
-    """Everything to bind, those higher up first."""
+    """Everything to bind, those higher up first. InvalidState for what no zone gets to see."""
+    for each in vm.filesystems:
+        if is_internal(host_path(each.source, host), host):
+            raise InvalidState(f"{each.source} shows what belongs to the host itself")
     found = [
         Bind(
             source=host_path(each.source, host),

@@ -50,6 +50,7 @@ def view(
         "zone_state": zone_state(zone, host),
         "server_uuid": host.server_uuid,
         "platform_buildstamp": host.platform,
+        "failed": zone.failed,
         "snapshots": snapshots_view(snapshots),
     }
     if only is None or "last_modified" in only:

@@ -80,7 +80,9 @@ def test_a_zone_whose_init_ends_in_its_first_boot_has_failed(world: World) -> No
     with pytest.raises(HostError, match="failed to provision: its init ended"):
         create(SEED, host)
     (zone,) = host.index.all()
-    assert lookup.get(zone.uuid, host)["state"] == "failed"
+    vm = lookup.get(zone.uuid, host)
+    assert vm["state"] == "failed"
+    assert vm["failed"] == "its init ended before provisioning was done"
     assert not world.machine.zones
 
 
