@@ -10,9 +10,11 @@ from pathlib import Path
 from types import FrameType
 
 from hull.image.catalog import Catalog
+from hull.image.repository import Repository
 from hull.image.server import Server
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
+MIN_TOKEN = 16
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -34,8 +36,25 @@ def parser() -> argparse.ArgumentParser:
         "--listen", type=parse_address, default=DEFAULT_LISTEN, metavar="ADDRESS:PORT",
         help=f"default: {DEFAULT_LISTEN}; port 0 takes a free one",
     )  # fmt: skip
+    made.add_argument(
+        "--writable", action="store_true", help="take images, too: from who shows the token, "
+        "without a token from this machine's own users only",
+    )  # fmt: skip
+    made.add_argument("--token-file", type=Path, metavar="FILE", help="who writes must know it")
     made.add_argument("-v", "--verbose", action="store_true", help="log every request to stderr")
     return made
+
+
+def read_token(path: Path | None) -> str:
+    """Raises ValueError for a file that holds none, or that others than its owner can read."""
+    if path is None:
+        return ""
+    if path.stat().st_mode & 0o077:
+        raise ValueError(f"{path} can be read by others than its owner")
+    token = path.read_text().strip()
+    if len(token) < MIN_TOKEN or not token.isascii():
+        raise ValueError(f"{path} holds no token of {MIN_TOKEN} characters at least")
+    return token
 
 
 def main() -> None:
@@ -44,8 +63,14 @@ def main() -> None:
     logging.basicConfig(level=level, format="imgapid: %(message)s")
     if not options.directory.is_dir():
         sys.exit(f"imgapid: {options.directory} is not a directory")
+    directory = options.directory.absolute()
     try:
-        server = Server(options.listen, Catalog(options.directory.absolute()))
+        token = read_token(options.token_file)
+    except (OSError, ValueError) as exc:
+        sys.exit(f"imgapid: {exc}")
+    catalog = Repository(directory) if options.writable else Catalog(directory)
+    try:
+        server = Server(options.listen, catalog, token)
     except OSError as exc:
         sys.exit(f"imgapid: cannot listen on {':'.join(map(str, options.listen))}: {exc.strerror}")
 

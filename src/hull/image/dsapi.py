@@ -6,6 +6,7 @@ from urllib.parse import urljoin
 
 from hull.errors import DownloadError, SourcePing
 from hull.image import web
+from hull.image.catalog import Entry
 from hull.image.manifest import FIELDS
 from hull.image.source import ping_trouble
 from hull.image.web import Headers, Server, endpoint
@@ -100,4 +101,18 @@ def upgrade(data: JsonObject) -> JsonObject:
         "os": system if system in SYSTEMS else "other",
         "state": data.get("state") or "active",
         "files": [file | {"compression": first.get("compression") or packed}],
+    }
+
+
+def dataset(entry: Entry) -> JsonObject:
+    """An image of a catalog as dsapi shows it: the other way round."""
+    data = entry.manifest.data
+    file = _first_file(data)
+    name = entry.file.name if entry.file else ""
+    return data | {
+        "creator_uuid": data.get("owner") or NOBODY,
+        "creator_name": "",
+        "created_at": data.get("published_at"),
+        "urn": f"hull:{data.get('owner') or NOBODY}:{entry.manifest.name}:{entry.manifest.version}",
+        "files": [{"path": name, **file}] if name else [],
     }

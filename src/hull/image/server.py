@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MPL-2.0
-"""imgapid's HTTP: IMGAPI's public mode over a Catalog. It only reads.
+"""imgapid's HTTP: IMGAPI over a Catalog; dsapi, too, for reading.
 
-One thread a connection, at most MAX_CONNECTIONS; who is silent or too slow is cut off.
+One thread a connection, at most MAX_CONNECTIONS; who is silent or too slow is cut off. Only a
+Repository can be written to, by who shows the token, or, without one, by this machine's own users.
 """
 
+import hmac
 import json
 import logging
 import os
@@ -17,8 +19,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from hull.image.catalog import Catalog, Entry, select
+from hull.image.catalog import ApiError, Catalog, Entry
+from hull.image.dsapi import dataset
 from hull.image.manifest import UUID
+from hull.image.repository import Repository, parse_body
 from hull.wire import Json
 
 log = logging.getLogger("hull.imgapid")
@@ -27,11 +31,10 @@ SILENCE = 30.0  # seconds: a client that neither sends nor takes anything for so
 MAX_CONNECTIONS = 128
 SLOWEST = 16 << 10  # bytes a second
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-IMAGE = re.compile(rf"/images/({UUID.pattern})(/file)?")
-
-
-class NoImage(Exception):
-    """404, in IMGAPI's words."""
+IMAGE = re.compile(rf"/images/(?P<uuid>{UUID.pattern})(?P<file>/file)?")
+DATASET = re.compile(rf"/datasets/(?P<uuid>{UUID.pattern})(/(?P<file>[^/]+))?")
+MAX_BODY = 1 << 20
+LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:
@@ -60,9 +63,10 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], catalog: Catalog) -> None:
+    def __init__(self, address: tuple[str, int], catalog: Catalog, token: str = "") -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.catalog = catalog
+        self.token = token
         self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
         super().__init__(address, Handler)
 
@@ -90,9 +94,13 @@ class Handler(BaseHTTPRequestHandler):
     timeout = SILENCE  # type: ignore[mutable-override]  # http.server's way to set it
 
     @property
-    def catalog(self) -> Catalog:
+    def served(self) -> Server:
         assert isinstance(self.server, Server)
-        return self.server.catalog
+        return self.server
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.served.catalog
 
     @contextmanager
     def _deadline(self, seconds: float) -> Iterator[None]:
@@ -121,43 +129,124 @@ class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._answer()
 
+    def do_POST(self) -> None:
+        self._answer()
+
+    def do_PUT(self) -> None:
+        self._answer()
+
+    def do_DELETE(self) -> None:
+        self._answer()
+
     def _answer(self) -> None:
         self._waiting.close()
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query))
+        path = parts.path.rstrip("/") or "/"
         try:
-            self._route(parts.path.rstrip("/") or "/", query)
-        except NoImage as exc:
-            self._error(HTTPStatus.NOT_FOUND, "ResourceNotFound", str(exc))
+            if self.command in ("GET", "HEAD"):
+                self._read(path, query)
+            else:
+                self.close_connection = True  # whatever of the body has not been read by then
+                self._write(path, query)
+        except ApiError as exc:
+            self._error(HTTPStatus(exc.status), exc.code, str(exc))
         except ValueError as exc:
             self._error(HTTPStatus.UNPROCESSABLE_ENTITY, "InvalidParameter", str(exc))
         except TimeoutError:
             self.close_connection = True
 
-    def _route(self, path: str, query: dict[str, str]) -> None:
+    # -- reading ----------------------------------------------------------------------------------
+    def _read(self, path: str, query: dict[str, str]) -> None:
+        channel = query.get("channel", "")
         if path == "/ping":
             self._json({"ping": "pong", "version": "2.0.0", "imgapi": True, "pid": os.getpid()})
         elif path == "/images":
-            chosen = select(self.catalog.entries(), query)
-            self._json([entry.manifest.data for entry in chosen])
+            self._json([entry.manifest.data for entry in self.catalog.select(query)])
+        elif path == "/channels" and self.catalog.channels():
+            self._json([*self.catalog.channels()])
         elif found := IMAGE.fullmatch(path):
-            entry = self._entry(found[1])
-            if found[3]:
+            entry = self.catalog.entry(found["uuid"], channel)
+            if found["file"]:
                 self._file(entry)
             else:
                 self._json(entry.manifest.data)
+        elif path == "/datasets":
+            self._json([dataset(entry) for entry in self.catalog.select({})])
+        elif found := DATASET.fullmatch(path):
+            self._dataset(self.catalog.entry(found["uuid"], channel), found["file"])
         else:
-            self._error(HTTPStatus.NOT_FOUND, "ResourceNotFound", f"{path} does not exist")
+            raise ApiError(404, "ResourceNotFound", f"{path} does not exist")
 
-    def _entry(self, uuid: str) -> Entry:
-        entry = self.catalog.entries().get(uuid)
-        if entry is None:
-            raise NoImage(f"image {uuid} not found")
-        return entry
+    def _dataset(self, entry: Entry, name: str | None) -> None:
+        """dsapi: a manifest, or the file by its name."""
+        if name is None:
+            self._json(dataset(entry))
+        elif entry.file and name == entry.file.name:
+            self._file(entry)
+        else:
+            raise ApiError(404, "ResourceNotFound", f"{name} does not exist")
 
+    # -- writing ----------------------------------------------------------------------------------
+    def _write(self, path: str, query: dict[str, str]) -> None:
+        repository = self.catalog
+        if not isinstance(repository, Repository):
+            raise ApiError(501, "BadRequest", "this server only reads")
+        self._check_allowed()
+        found = IMAGE.fullmatch(path)
+        channel = query.get("channel", "")
+        action = query.get("action", "")
+        if self.command == "POST" and path == "/images":
+            if action != "import":
+                raise ApiError(422, "InvalidParameter", "action must be import")
+            self._json(repository.add(parse_body(self._body()), channel))
+        elif self.command == "POST" and found and not found["file"]:
+            body = parse_body(self._body())
+            self._json(repository.post(action, found["uuid"], body, channel or "*"))
+        elif self.command == "PUT" and found and found["file"]:
+            self._put_file(repository, found["uuid"], query)
+        elif self.command == "DELETE" and found and not found["file"]:
+            repository.delete(found["uuid"], channel)
+            self.send_response(HTTPStatus.NO_CONTENT)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        else:
+            raise ApiError(405, "BadMethod", f"{self.command} {path} is not supported")
+
+    def _check_allowed(self) -> None:
+        """A web page that this machine's user looks at is not this machine's user."""
+        token = self.served.token
+        shown = self.headers.get("Authorization", "").encode()
+        if token:
+            if not hmac.compare_digest(shown, f"Bearer {token}".encode()):
+                raise ApiError(401, "InvalidCredentials", "the token is missing or wrong")
+        elif self.headers.get("Origin") or not self.client_address[0].startswith(LOOPBACK):
+            raise ApiError(403, "NotAuthorized", "only this machine may write here")
+
+    def _length(self) -> int:
+        text = self.headers.get("Content-Length", "")
+        if not (text.isascii() and text.isdigit()):
+            raise ApiError(411, "BadRequest", "Content-Length is missing")
+        return int(text)
+
+    def _body(self) -> bytes:
+        length = self._length()
+        if length > MAX_BODY:
+            raise ApiError(413, "RequestEntityTooLarge", f"a body has at most {MAX_BODY} bytes")
+        with self._deadline(SILENCE):
+            return self.rfile.read(length)
+
+    def _put_file(self, repository: Repository, uuid: str, query: dict[str, str]) -> None:
+        size = self._length()
+        with self._deadline(SILENCE + size / SLOWEST):
+            made = repository.add_file(uuid, self.rfile.read, size, query)
+        self._json(made)
+
+    # -- files ------------------------------------------------------------------------------------
     def _file(self, entry: Entry) -> None:
         if entry.file is None:
-            raise NoImage(f"image {entry.manifest.uuid} has no file")
+            message = f"image {entry.manifest.uuid} has no file"
+            raise ApiError(404, "ResourceNotFound", message)
         with entry.file.open("rb") as file:
             status = os.fstat(file.fileno())
             etag = f'"{status.st_size:x}-{status.st_mtime_ns:x}"'

@@ -39,7 +39,7 @@ def entries() -> dict[str, Entry]:
         manifest(5),
     ]
     parsed = [parse_manifest(data) for data in made]
-    return {found.uuid: Entry(manifest=found, file=None) for found in parsed}
+    return {found.uuid: Entry(path=Path(), manifest=found, file=None) for found in parsed}
 
 
 @pytest.mark.parametrize(

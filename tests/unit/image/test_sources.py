@@ -10,6 +10,7 @@ from hull.errors import ImageNotInstalled, InvalidPayload
 from hull.image import sources, store
 from hull.image.manifest import parse_manifest
 from hull.paths import Paths
+from hull.storage.fake import FakePool
 from hull.wire import JsonObject
 from tests.unit.image.test_catalog import manifest
 
@@ -57,12 +58,45 @@ def test_other_kinds_of_source(tmp_path: Path) -> None:
     assert sources.replace_sources(paths, listed) == listed
 
 
+def test_an_image_without_a_record_has_its_uuid(tmp_path: Path) -> None:
+    """As one that somebody has received by hand; a VM is none, nor what has no @final."""
+    paths = Paths(tmp_path)
+    (tmp_path / "zones").mkdir()
+    pool = FakePool("zones", tmp_path / "zones")
+    image, vm, other = (parse_manifest(manifest(number)).uuid for number in (1, 2, 3))
+    for uuid in (image, vm, other):
+        pool.create(f"zones/{uuid}")
+    for uuid in (image, vm):
+        pool.snapshot(f"zones/{uuid}@final")
+    paths.etc_zones.mkdir(parents=True)
+    (paths.etc_zones / f"{vm}.json").write_text("{}")
+    pool.clone(f"zones/{image}@final", "zones/one")
+    (found,) = store.images(pool, paths)
+    assert found.record == {"manifest": {"uuid": image}, "zpool": "zones"}
+    assert found.clones == ("zones/one",)
+
+
+def test_ancestry(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    whole = parse_manifest(manifest(1))
+    layer = parse_manifest(manifest(2, origin=whole.uuid))
+    for found in (whole, layer):
+        store.add(paths, store.Image(manifest=found, zpool="zones", source=""))
+    chain = store.ancestry(paths, layer.uuid)
+    assert [image.manifest.uuid for image in chain] == [layer.uuid, whole.uuid]
+
+
 def test_records_of_installed_images(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     newer, older = parse_manifest(manifest(2)), parse_manifest(manifest(1))
     for found in (newer, older):
         store.add(paths, store.Image(manifest=found, zpool="zones", source=URL))
-    assert [image.manifest.uuid for image in store.images(paths)] == [older.uuid, newer.uuid]
+    (tmp_path / "zones").mkdir()
+    pool = FakePool("zones", tmp_path / "zones")
+    assert store.images(pool, paths) == []  # a record alone is no image
+    for found in (newer, older):
+        pool.create(f"zones/{found.uuid}")
+    assert [image.uuid for image in store.images(pool, paths)] == [older.uuid, newer.uuid]
     assert store.get(paths, newer.uuid).source == URL
     assert store.get(paths, newer.uuid).dataset == f"zones/{newer.uuid}"
     assert store.origin_snapshot(newer.uuid) == f"zones/{newer.uuid}@final"
