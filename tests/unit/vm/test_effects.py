@@ -72,6 +72,24 @@ def test_making_one_undoes_itself_and_survives_a_crash(world: World) -> None:
     world.fail_everywhere(lambda host: make(host, autoboot=False, **more))
 
 
+def test_a_hulld_that_dies_leaves_all_or_nothing(world: World) -> None:
+    holds = {"indestructible_zoneroot": True, "indestructible_delegated": True}
+    (world.paths.zones / "archive").mkdir()
+    uuids: list[str] = []
+
+    def prepare(host: Host) -> None:
+        uuids.append(make(host, delegate_dataset=True, archive_on_delete=True))
+
+    def change(host: Host) -> None:
+        update(uuids[-1], {**holds, "quota": 3, "tmpfs": 7, "hostname": "new"}, host)
+
+    assert world.die_everywhere(
+        lambda host: None, lambda host: make(host, delegate_dataset=True, **holds)
+    )
+    assert {"pool.snapshot", "pool.set", "index.edit"} <= set(world.die_everywhere(prepare, change))
+    assert world.die_everywhere(prepare, lambda host: delete(uuids[-1], host))
+
+
 def test_without_one_there_is_none(world: World) -> None:
     uuid = make(world.host)
     assert "datasets" not in lookup.get(uuid, world.host)

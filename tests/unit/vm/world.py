@@ -30,6 +30,8 @@ SEED: JsonObject = {
     "nics": [{"nic_tag": "admin", "ip": "dhcp", "primary": True}],
 }
 
+HOLDS = ("indestructible_zoneroot", "indestructible_delegated")
+
 # What changes the host, by port.
 STEPS = {
     "pool": ("create", "clone", "snapshot", "rollback", "destroy", "rename", "set", "receive"),
@@ -252,8 +254,11 @@ class World:
 
     def forget_all(self) -> None:
         from hull.vm.delete import delete
+        from hull.vm.update import update
 
         for zone in self.host.index.all():
+            if held := {name: False for name in HOLDS if getattr(zone.vm, name)}:
+                update(zone.uuid, dict(held), self.host)
             delete(zone.uuid, self.host)
 
 
