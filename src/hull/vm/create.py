@@ -19,7 +19,7 @@ from hull.linux import inroot
 from hull.model.payload import decode_create
 from hull.model.units import GIB
 from hull.model.vm import VM
-from hull.vm import docker, network
+from hull.vm import cloudinit, docker, network
 from hull.vm.announce import announce, operation
 from hull.vm.check import check_create
 from hull.vm.complete import complete
@@ -97,6 +97,7 @@ def write_first_files(vm: VM, host: Host, root: Path) -> None:
     network.write_hostname(vm, root)
     inroot.write_file(root, "/etc/hosts", network.hosts_file(vm, host).encode())
     network.write_resolvers(vm, host, root)
+    cloudinit.write_seed(vm, host, root)
     if not vm.docker and inroot.exists(root, PROVISIONING_DIRECTORY):
         inroot.write_file(root, PROVISIONING, b"")
 

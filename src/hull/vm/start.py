@@ -14,7 +14,7 @@ from hull.host.host import Host
 from hull.model.units import MIB
 from hull.model.vm import VM
 from hull.net.datalink import Vnic
-from hull.vm import docker, network
+from hull.vm import cloudinit, docker, network
 from hull.vm.announce import announce, operation
 from hull.vm.complete import timestamp
 from hull.vm.filesystem import binds
@@ -71,6 +71,7 @@ def build(zone: Zone, host: Host, undo: ExitStack) -> None:
     root = host.paths.zones / vm.uuid / "root"
     if vm.maintain_resolvers:
         network.write_resolvers(vm, host, root)
+    cloudinit.write_seed(vm, host, root)
     if vm.docker:
         docker.make_workdir(vm, root)
     claimed = host.boots.claim(vm.uuid)
