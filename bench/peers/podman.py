@@ -65,7 +65,7 @@ class Podman:
     def delete(self, name: str) -> None:
         """Soon after a stop it is refused at times (its shm is busy): again, then."""
         for last in [*[False] * 20, True]:
-            done = self._box.attempt(*self._podman, "rm", name)
+            done = self._box.attempt(*self._podman, "rm", "--ignore", name)
             if done.status == 0:
                 return
             if last:
