@@ -33,7 +33,8 @@ def fold(values: Values, letter: str, problems: list[Problem]) -> Values:
     for name, (least, unit) in LEAST.items():
         if folded.get(name, least) < least:
             message = f"{folded[name]}{unit} is too little for a zone to boot"
-            problems.append(Problem(name, message, f"use {least}{unit} or more"))
+            written = name if name in values else "ram"  # its other name
+            problems.append(Problem(written, message, f"use {least}{unit} or more"))
     return folded
 
 
