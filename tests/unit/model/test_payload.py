@@ -311,9 +311,7 @@ def test_validate() -> None:
     assert [each.path for each in validate("update", "joyent", {"add_nics": [{}]})] == [
         "add_nics[0].nic_tag"
     ]
-    assert [each.path for each in validate("update", "joyent", {"ram": 1})] == [
-        "max_physical_memory"
-    ]
+    assert [each.path for each in validate("update", "joyent", {"ram": 1})] == ["ram"]
     assert [each.path for each in validate("update", "nope", {})] == ["brand"]
     assert "unknown action" in str(validate("destroy", "joyent", {})[0])
 
