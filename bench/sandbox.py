@@ -104,6 +104,7 @@ class Sandbox:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        os.chown("/dev/null", 0, 0)  # crun gives a container's standard files to its root
         self._thread.shutdown()
         os.kill(self.init, signal.SIGKILL)  # and with it every process of its PID namespace
         for child in self._spawned:  # the namespace does not end while one is not waited for
