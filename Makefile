@@ -4,6 +4,8 @@ SHELL := /bin/bash
 # Images are built once and kept outside the checkout; their recipes' content decides.
 HULL_IMAGES ?= /var/cache/hull/images
 export HULL_IMAGES
+# tools/setup.sh says what to type instead.
+export MAKECMDGOALS
 BIN := .venv/bin
 PYTHONS := src tests bench tools
 

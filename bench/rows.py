@@ -46,7 +46,7 @@ ROWS = (
     Row(key="native", title="native zone (base-64), until provisioned"),
     Row(key="clones", title="{few} running clones of a {size} MB image, together", goal=2,
         unit="MiB"),
-    Row(key="image", title="the image itself, in the pool", unit="MiB"),
+    Row(key="image", title="the image itself, in the pool", hull="hull API", unit="MiB"),
     Row(key="supervision", title="supervision per idle zone (PSS)", goal=0.5, unit="MiB",
         ratios={"incus": 26}),
     Row(key="rss", title="the daemon (RSS), with {few} zones", goal=60, unit="MiB",

@@ -146,7 +146,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, interrupted)
     signal.signal(signal.SIGHUP, interrupted)
     before = load()
-    results, words = measure(groups, given.n or (4 if given.quick else 10), given)
+    try:
+        results, words = measure(groups, given.n or (4 if given.quick else 10), given)
+    except KeyboardInterrupt:
+        sys.exit("interrupted; all is cleaned up")
     print(f"\nHull beside its peers, {time.strftime('%Y-%m-%d')}, kernel {platform.release()}, "
           f"load average {before} before, {load()} after\n")  # fmt: skip
     print(table(results.samples, words))

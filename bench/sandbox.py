@@ -33,7 +33,7 @@ mount -t sysfs sysfs /sys
 mount --rbind "$1" /sys/fs/cgroup
 umount -R "$1"
 if [ "$2" = v1 ] && [ -d /sys/fs/cgroup/unified ]; then umount /sys/fs/cgroup/unified; fi
-mount -t tmpfs tmpfs /run
+for private in /run /var/lib /var/log; do mount -t tmpfs tmpfs "$private"; done
 ip link set lo up
 ip link add br0 type bridge
 ip addr add 10.77.0.1/16 dev br0
@@ -104,6 +104,7 @@ class Sandbox:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        os.chown("/dev/null", 0, 0)  # crun gives a container's standard files to its root
         self._thread.shutdown()
         os.kill(self.init, signal.SIGKILL)  # and with it every process of its PID namespace
         for child in self._spawned:  # the namespace does not end while one is not waited for

@@ -38,8 +38,13 @@ def take_turns(
             try:
                 work(by_name[name], turn)
             except Failed as exc:
-                results.note(f"{name} left out from here on: {exc}")
+                results.note(f"{name} left out of a section: {last_words(exc)}")
                 del by_name[name]
+
+
+def last_words(exc: Failed) -> str:
+    """One line of them."""
+    return str(exc).strip().splitlines()[-1][-300:]
 
 
 # -- the life of a zone ----------------------------------------------------------------------------
@@ -161,7 +166,7 @@ def systemd(contenders: Sequence[Contender], image: Image, n: int, results: Resu
 
 def until_systemd_runs(contender: Contender, name: str) -> None:
     """Ask by the contender's own command, which waits, once systemd listens."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 8
     while True:
         done = contender.execute(name, "systemctl", "is-system-running", "--wait")
         if done.output.strip() in ("running", "degraded"):
@@ -195,7 +200,7 @@ def one_shots(nspawn: Nspawn, tiny: Image, debian: Image, n: int, results: Resul
         for _ in range(max(2, n // 2)):
             results.add("systemd", nspawn.name, milliseconds(lambda: nspawn.boot(debian)))
     except Failed as exc:
-        results.note(f"{nspawn.name} left out from here on: {exc}")
+        results.note(f"{nspawn.name} left out: {last_words(exc)}")
 
 
 # -- images ----------------------------------------------------------------------------------------
@@ -235,5 +240,5 @@ def load_images(
                 contender.load(image)
             ready.append(contender)
         except Failed as exc:
-            results.note(f"{contender.name} left out: {exc}")
+            results.note(f"{contender.name} left out: {last_words(exc)}")
     return ready

@@ -14,7 +14,7 @@ show() {
 }
 
 show hull up
-printf '\n\033[1m# mkimage image/base-64.toml\033[0m   (only when it is not built yet: a minute or two)\n'
+printf '\n\033[1m# tools/images.sh base-64\033[0m   (mkimage, when there is no such image yet: a minute or two)\n'
 tools/images.sh base-64
 
 imgapid --listen "$address" "$HULL_IMAGES" &
@@ -26,6 +26,10 @@ stop_server() {
 }
 trap stop_server EXIT
 for _ in $(seq 50); do
+    if ! kill -0 "$server" 2>/dev/null; then
+        echo "The demo's image server needs $address: HULL_DEMO_PORT=N names another port." >&2
+        exit 1
+    fi
     imgadm sources -a "http://$address" >/dev/null 2>&1 && break
     sleep 0.1
 done

@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 
 if [ "$(id -u)" != 0 ]; then
     echo "Hull needs root: it makes mounts, links and cgroups. Try: sudo make ${MAKECMDGOALS:-demo}" >&2
+    echo "Where there is no sudo: su -c 'make ${MAKECMDGOALS:-demo}'" >&2
     exit 1
 fi
 if ! [ -r /etc/debian_version ]; then
@@ -18,7 +19,7 @@ packages=(python3 python3-h11 crun conmon btrfs-progs nftables libnftables1 ipro
     util-linux mmdebstrap debian-archive-keyring zstd xz-utils bzip2 tar kmod)
 for part in "$@"; do
     case $part in
-    dev) packages+=(python3-venv git busybox-static iputils-ping openssh-client curl tmux procps shellcheck man-db docker-registry squashfs-tools) ;;
+    dev) packages+=(python3-venv git busybox-static e2fsprogs iputils-ping openssh-client curl tmux procps shellcheck man-db docker-registry squashfs-tools) ;;
     lab) packages+=(qemu-system-x86) ;;
     bench) packages+=(podman lxc systemd-container) ;;
     *)
@@ -79,15 +80,16 @@ esac
 
 case " $* " in
 *" dev "*)
-    want=$(sha256sum pyproject.toml tools/setup.sh | sha256sum)
+    tools=$(/usr/bin/python3 -c 'import tomllib
+print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"])')
+    # A machine upgraded to a new Debian has a new Python, which an old .venv does not work with.
+    want="$(/usr/bin/python3 --version): $tools"
     if [ "$(cat .venv/hull-stamp 2>/dev/null)" != "$want" ]; then
         echo "Installing the developer's tools in .venv" >&2
         rm -rf .venv
         /usr/bin/python3 -m venv --system-site-packages .venv
-        /usr/bin/python3 - <<'PYTHON' | xargs .venv/bin/pip install -q --disable-pip-version-check
-import tomllib
-print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"])
-PYTHON
+        # shellcheck disable=SC2086  # a word each
+        .venv/bin/pip install -q --disable-pip-version-check $tools
         echo "$want" >.venv/hull-stamp
     fi
     ;;

@@ -11,7 +11,7 @@ from bench.measure import Pinger, command_line, used
 from bench.sandbox import Done, Failed, Sandbox
 
 RUN = (
-    "run", "--detach", "--systemd=false", "--network=bench", "--memory=512m", "--pids-limit=2000",
+    "run", "--detach", "--network=bench", "--memory=512m", "--pids-limit=2000",
     "--uidmap=0:1000000:65536", "--gidmap=0:1000000:65536",
     # Its defaults are above what a machine without CAP_SYS_RESOURCE may set.
     "--ulimit=nofile=20000:20000", "--ulimit=nproc=32000:32000",
@@ -23,7 +23,10 @@ def unavailable() -> str:
 
 
 class Podman:
-    """See Contender. Its sandbox has v1 cgroups only: crun refuses a mixed hierarchy."""
+    """See Contender. Its sandbox has v1 cgroups only: crun refuses a mixed hierarchy.
+
+    (On such a machine systemd, which wants v2, does not boot in it.)
+    """
 
     name = "podman"
 
@@ -48,7 +51,10 @@ class Podman:
         self._run("import", "-q", str(image.tar), f"localhost/{image.name}")
 
     def create(self, name: str, address: str, image: Image) -> None:
-        self._run(*RUN, "--name", name, "--ip", address, f"localhost/{image.name}", "/sbin/init")
+        # It takes every /sbin/init for systemd unless it is told; lx images are those that have it.
+        systemd = f"--systemd={'always' if image.brand == 'lx' else 'false'}"
+        words = (systemd, "--name", name, "--ip", address, f"localhost/{image.name}", "/sbin/init")
+        self._run(*RUN, *words)
 
     def execute(self, name: str, *argv: str) -> Done:
         return self._box.attempt(*self._podman, "exec", name, *argv)
@@ -59,7 +65,7 @@ class Podman:
     def delete(self, name: str) -> None:
         """Soon after a stop it is refused at times (its shm is busy): again, then."""
         for last in [*[False] * 20, True]:
-            done = self._box.attempt(*self._podman, "rm", name)
+            done = self._box.attempt(*self._podman, "rm", "--ignore", name)
             if done.status == 0:
                 return
             if last:

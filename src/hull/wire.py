@@ -87,10 +87,10 @@ def connect(path: str) -> socket:
         sock.connect(path)
     except OSError as exc:
         sock.close()
-        raise errors.HostError(
-            f"cannot reach hulld at {path}: {exc.strerror}",
-            hint="`hull up` starts it; until then commands take --here",
-        ) from None
+        hint = "`hull up` starts it; until then commands take --here"
+        if isinstance(exc, PermissionError):
+            hint = "it serves root alone: use sudo"
+        raise errors.HostError(f"cannot reach hulld at {path}: {exc.strerror}", hint=hint) from None
     return sock
 
 

@@ -23,7 +23,8 @@ from hull.wire import JsonObject
 from mdata.client import frame
 from tests.integration.daemon_fixtures import connect, event_loop, read_all, read_until
 
-BIN = Path(__file__).parents[2] / "src/native/mdata/bin"
+NATIVE = Path(__file__).parents[2] / "src/native"
+BIN = NATIVE / "mdata/bin"
 PYTHON = "/usr/bin/python3"
 
 
@@ -233,11 +234,13 @@ def test_a_reboot_is_quicker_than_the_loop(zones: Zones) -> None:
 
 ENTER = """
 mount --bind -o ro "$1" /mnt
-as() { setpriv --reuid "$1" --regid "$1" --clear-groups /usr/bin/python3 -ISB "$2" who 2>&1; }
-as 1234567 "$2"; echo "status $?"
+mount --bind -o ro "$2" /opt  # the checkout may be where only root may look
+get=/opt/mdata/bin/mdata-get
+as() { setpriv --reuid "$1" --regid "$1" --clear-groups /usr/bin/python3 -ISB $get who 2>&1; }
+as 1234567; echo "status $?"
 read -r restarted
-as 1234567 "$2"; echo "status $?"
-as 7654321 "$2"; echo "status $?"
+as 1234567; echo "status $?"
+as 7654321; echo "status $?"
 """
 
 
@@ -247,7 +250,7 @@ def test_seen_from_a_zone_across_a_restart_of_hulld(zones: Zones) -> None:
     zones.server.add_zone("one", zones.path("one"), 1_234_567)
     unshare = ["unshare", "--mount", "--propagation", "private"]
     with subprocess.Popen(
-        [*unshare, "sh", "-c", ENTER, "sh", str(zones.path("one").parent), str(BIN / "mdata-get")],
+        [*unshare, "sh", "-c", ENTER, "sh", str(zones.path("one").parent), str(NATIVE)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={"MDATA_SOCKET": "/mnt/metadata.sock", "PATH": os.environ["PATH"]},

@@ -2,6 +2,7 @@
 """Mounts and loop devices, made and gone again."""
 
 import errno
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,22 @@ def test_loop(tmp_path: Path) -> None:
         with loop.attached(image) as second:
             assert loop.devices_of(image) == sorted([device, second], key=str)
     assert loop.devices_of(image) == []
+
+
+def test_another_file_of_the_same_name_in_another_mount_table(tmp_path: Path) -> None:
+    """A host in a container has its pool where this one has it too."""
+    here, there = tmp_path / "here/image", tmp_path / "there/image"
+    for image in (here, there):
+        image.parent.mkdir()
+        image.write_bytes(bytes(MIB))
+    script = f"mount --bind {there.parent} {here.parent} && losetup --find --show {here}"
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+    device = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+    try:
+        assert loop.devices_of(here) == []
+        assert loop.devices_of(there) == [Path(device)]
+    finally:
+        subprocess.run(["losetup", "--detach", device], check=True)
 
 
 def test_no_such_file(tmp_path: Path) -> None:

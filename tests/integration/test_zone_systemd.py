@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
 """Brand lx: a distribution with systemd boots, is whole, and stops."""
 
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,9 +11,9 @@ import pytest
 from hull.brand.brand import exit_meaning
 from hull.brand.table import BRANDS
 from hull.zone.runtime import Limits
+from tests.integration.hosts import IMAGES
 from tests.integration.zone_fixtures import CrunWorld, crun_world, why_not
 
-IMAGES = Path(os.environ.get("HULL_TEST_IMAGES", "/var/tmp/hull-images"))
 IMAGE = next(iter(sorted(IMAGES.glob("debian-13-*.tar.zst"))), None)
 pytestmark = [
     pytest.mark.needs_root,

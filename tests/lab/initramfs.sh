@@ -21,10 +21,15 @@ mount -t ext4 -o noatime /dev/vda /disk
 mkdir -p /disk/upper /disk/work
 mount -t overlay -o lowerdir=/lower,upperdir=/disk/upper,workdir=/disk/work overlay /root
 
+# A checkout below /tmp or /run stays visible when those are covered.
+mkdir /checkout
+mount --bind "/root$CHECKOUT" /checkout
 mkdir -p -m 1777 /disk/tmp
 mount --bind /disk/tmp /root/tmp
 mount -t tmpfs -o mode=755 run /root/run
 cp -r /lab /root/run/lab
+mkdir -p "/root$CHECKOUT"
+mount --move /checkout "/root$CHECKOUT"
 mount --move /dev /root/dev
 mount --move /proc /root/proc
 exec switch_root /root /bin/sh "$CHECKOUT/tests/lab/guest.sh"

@@ -122,8 +122,7 @@ class Command:
         except Exception as exc:
             if os.environ.get("HULL_DEBUG"):
                 raise
-            hint = "that is a bug in Hull; HULL_DEBUG=1 shows where"
-            report(label, HostError(f"failed in a way it should not have: {exc!r}", hint=hint))
+            report(label, _unforeseen(exc))
             return 1
         return status
 
@@ -149,6 +148,14 @@ def transport(argv: list[str]) -> tuple[list[str], Call]:
     from hull.cli.here import call
 
     return argv[1:], call
+
+
+def _unforeseen(exc: Exception) -> HostError:
+    """What to say of an exception that is none of ours."""
+    if isinstance(exc, ModuleNotFoundError) and exc.name == "h11":
+        return HostError("python3-h11 is not installed", hint="run `make setup` once")
+    hint = "that is a bug in Hull; HULL_DEBUG=1 shows where"
+    return HostError(f"failed in a way it should not have: {exc!r}", hint=hint)
 
 
 def _nearest(word: str, known: list[str]) -> str:

@@ -47,10 +47,11 @@ LEFT_OUT = (
 )
 
 # $1 is the root. What differs from build to build, belongs to the builder's machine, or may be had
-# again at any time goes; where the host mounts something there is a place for it.
+# again at any time goes; where the host mounts something there is a place for it. /tmp is left to
+# mmdebstrap, which empties it last: in it is what keeps its apt off the builder's own files.
 FINISH = r"""
 rm -rf "$1"/var/log/* "$1"/var/cache/apt/* "$1"/var/cache/debconf/*-old "$1"/var/lib/apt/lists/*
-rm -rf "$1"/var/cache/ldconfig "$1"/var/lib/dpkg/*-old "$1"/tmp/* "$1"/var/tmp/* "$1"/run/*
+rm -rf "$1"/var/cache/ldconfig "$1"/var/lib/dpkg/*-old "$1"/var/tmp/* "$1"/run/*
 rm -f "$1"/etc/ssh/ssh_host_*_key "$1"/etc/ssh/ssh_host_*_key.pub "$1"/etc/*-
 rm -f "$1"/var/lib/dbus/machine-id "$1"/var/lib/systemd/random-seed
 rm -f "$1"/etc/hostname "$1"/etc/resolv.conf
@@ -88,6 +89,7 @@ def sources(suite: str, mirror: str) -> tuple[str, ...]:
 def mmdebstrap_argv(recipe: Recipe, suite: str, mirror: str, root: Path) -> list[str]:
     argv = ["mmdebstrap", "--mode=root", f"--variant={recipe.variant}", "--format=directory"]
     argv += ["--aptopt=Acquire::Languages none", "--dpkgopt=force-unsafe-io"]
+    argv.append("--skip=cleanup/apt")  # FINISH has done it
     argv += [f"--dpkgopt={option}" for option in LEFT_OUT]
     if recipe.packages:
         argv.append(f"--include={','.join(recipe.packages)}")

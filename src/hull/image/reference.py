@@ -13,6 +13,7 @@ HUB_URL = "https://registry-1.docker.io"
 OFFICIAL = "library/"  # the hub's own images, whose names are written without it
 
 _WORD = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?")
 REPO = re.compile(rf"{_WORD}(?:/{_WORD})*")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 MAX_REPO = 255
@@ -61,6 +62,7 @@ def parse_reference(text: str) -> Reference | None:
     sound = (
         REPO.fullmatch(repo) is not None
         and len(repo) <= MAX_REPO
+        and (HOST.fullmatch(host) is not None if host else True)
         and (TAG.fullmatch(tag) is not None if colon else True)
         and (DIGEST.fullmatch(digest) is not None if at else True)
         and not UUID.fullmatch(text)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOOP_CONFIGURE = 0x4C0A
+LOOP_GET_STATUS64 = 0x4C05
 LOOP_CTL_GET_FREE = 0x4C82
 LO_FLAGS_AUTOCLEAR = 4
 
@@ -23,6 +24,8 @@ _MAJOR = 7
 # struct loop_config: fd, block_size, struct loop_info64 (lo_flags at its byte 52, lo_file_name at
 # 56), eight reserved words.
 _CONFIG = struct.Struct("=II 52x I 64s 112x 64x")
+# struct loop_info64 begins with the file's device and inode numbers.
+_STATUS = struct.Struct("=QQ 216x")
 _SYS = Path("/sys/block")
 
 
@@ -79,11 +82,33 @@ def make_node(number: int) -> Path:
 
 
 def devices_of(file: Path) -> list[Path]:
-    """The loop devices that show `file`, lowest number first."""
-    wanted = os.path.realpath(file)
-    numbers = []
-    for entry in _SYS.glob("loop*/loop/backing_file"):
-        with suppress(OSError):  # it was detached meanwhile
-            if entry.read_text().rstrip("\n") == wanted:
-                numbers.append(int(entry.parts[-3].removeprefix("loop")))
-    return [make_node(number) for number in sorted(numbers)]
+    """The loop devices that show `file`, lowest number first.
+
+    Told by its inode: the path that sysfs has may be one of another chroot or container.
+    """
+    try:
+        wanted = file.stat()
+    except FileNotFoundError:
+        return []
+    numbers = sorted(
+        int(entry.parts[-3].removeprefix("loop")) for entry in _SYS.glob("loop*/loop/backing_file")
+    )
+    return [
+        device
+        for device in map(make_node, numbers)
+        if _shown_by(device) == (wanted.st_dev, wanted.st_ino)
+    ]
+
+
+def _shown_by(device: Path) -> tuple[int, int]:
+    """Device and inode numbers of the file that a loop device shows; zeros if it shows none."""
+    status = bytearray(_STATUS.size)
+    with suppress(OSError, KernelError):  # it was detached meanwhile
+        fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            ioctl(fd, LOOP_GET_STATUS64, status, name=f"ask what {device} shows")
+        finally:
+            os.close(fd)
+        file_system, inode = _STATUS.unpack(status)
+        return file_system, inode
+    return 0, 0

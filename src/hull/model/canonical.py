@@ -35,7 +35,8 @@ def fold(values: Values, ctx: Context, old: VM | None = None) -> Values:
     for name, (least, unit) in LEAST.items():
         if folded.get(name, least) < least:
             message = f"{folded[name]}{unit} is too little for a zone to boot"
-            ctx.say(name, message, f"use {least}{unit} or more")
+            written = name if name in values else "ram"  # its other name
+            ctx.say(written, message, f"use {least}{unit} or more")
     return folded
 
 

@@ -82,7 +82,10 @@ def merge(given: Mapping[str, Flat], image: Mapping[str, Flat]) -> dict[str, Fla
 
 def strings(value: Flat) -> list[str]:
     """A JSON array of strings. Raises ValueError."""
-    listed = json.loads(value) if isinstance(value, str) and value else []
+    try:
+        listed = json.loads(value) if isinstance(value, str) and value else []
+    except ValueError:
+        listed = None
     if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
         raise ValueError("must be a JSON array of strings")
     if any("\0" in item for item in listed):

@@ -95,7 +95,10 @@ def create(argv: list[str], run: Path) -> int:
     said, sync = os.pipe()
     try:
         try:
-            conmon = spawn(*argv, pass_fds=(sync,), env={"_OCI_SYNCPIPE": str(sync)}, cwd=str(run))
+            # Where it meets crun for the console; a conmon that is killed leaves a file there. Not
+            # in the zone's own directory: a socket's name has room for 107 characters.
+            environment = {"_OCI_SYNCPIPE": str(sync), "TMPDIR": str(run.parent.parent)}
+            conmon = spawn(*argv, pass_fds=(sync,), env=environment, cwd=str(run))
         finally:
             os.close(sync)
         conmon.wait()  # the parent; the one that stays has forked from it

@@ -136,6 +136,32 @@ def test_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("exc", "said"),
+    [
+        (
+            ModuleNotFoundError("No module named 'h11'", name="h11"),
+            "sole: python3-h11 is not installed\n      run `make setup` once\n",
+        ),
+        (
+            KeyError("x"),
+            (
+                "sole: failed in a way it should not have: KeyError('x')\n"
+                "      that is a bug in Hull; HULL_DEBUG=1 shows where\n"
+            ),
+        ),
+    ],
+)
+def test_what_none_of_us_raised(
+    exc: Exception, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(args: Args) -> int:
+        raise exc
+
+    assert Command("sole", "fails", [Verb("", broken, "", "Fail.")]).main([]) == 1
+    assert capsys.readouterr().err == said
+
+
 def test_a_reader_that_leaves_and_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     duplicated: list[int] = []
     monkeypatch.setattr(os, "dup2", lambda old, new: duplicated.append(new))

@@ -3,6 +3,7 @@
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -120,13 +121,17 @@ def test_a_race_cannot_be_won(host: Path) -> None:
         while not stop.is_set():
             for name in ("dir", "link"):
                 os.rename(root / name, root / "etc")
+                time.sleep(0)  # the other thread's turn, wherever it is
                 os.rename(root / "etc", root / name)
 
     attacker = threading.Thread(target=flip)
     attacker.start()
     written = 0
     try:
-        for _ in range(1500):
+        deadline = time.monotonic() + 60
+        tries = 0
+        while (tries < 1500 or not written) and time.monotonic() < deadline:
+            tries += 1
             try:
                 inroot.write_file(root, "/etc/evil", b"x")
                 written += 1
