@@ -111,10 +111,13 @@ def put_image(directory: Path, data: bytes, compression: str = "none", **changes
 
 
 @contextmanager
-def imgapid(directory: Path) -> Iterator[str]:
-    """A real image server over a directory; its URL."""
+def imgapid(directory: Path, *options: str, netns: str = "") -> Iterator[str]:
+    """A real image server over a directory, in a network namespace; its URL."""
+    enter = ["nsenter", f"--net=/run/netns/{netns}", "--"] if netns else []
     with subprocess.Popen(
-        [BIN / "imgapid", directory, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
+        [*enter, BIN / "imgapid", directory, "--listen", "127.0.0.1:0", *options],
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             assert process.stdout

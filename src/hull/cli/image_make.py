@@ -18,6 +18,7 @@ from hull.cli.image_words import (
 )
 from hull.wire import Json, JsonObject
 
+TEXTS = ("name", "version", "description", "homepage", "eula")
 COMPRESSIONS = ("none", "bzip2", "gzip", "xz", "zstd")
 
 
@@ -67,17 +68,17 @@ def manifest_of(args: Args) -> JsonObject:
         field, equals, value = word.partition("=")
         if not equals:
             raise usage(f'invalid manifest field arg "{word}": must match "<field>=<value>"')
-        fields[field] = value_of(value)
+        fields[field] = value_of(field, value)
     return given_manifest(args.options.get("-m", "")) | fields
 
 
-def value_of(word: str) -> Json:
-    """JSON, or else a text."""
+def value_of(field: str, word: str) -> Json:
+    """JSON, or else a text; `version=1.0` is no number."""
     try:
         value: Json = json.loads(word)
     except ValueError:
         return word
-    return value
+    return word if field in TEXTS and not isinstance(value, str) else value
 
 
 def given_manifest(path: str) -> JsonObject:

@@ -365,9 +365,10 @@ def test_the_list_for_the_editor_reads_back() -> None:
 
 # -- create, update, vacuum ------------------------------------------------------------------------
 def test_a_manifest_of_words() -> None:
-    assert [value_of(word) for word in ("true", "1", '"1"', "a b", "{", '{"a": []}')] == [
+    assert [value_of("x", word) for word in ("true", "1", '"1"', "a b", "{", '{"a": []}')] == [
         True, 1, "1", "a b", "{", {"a": []},
     ]  # fmt: skip
+    assert [value_of("version", word) for word in ("1.0", '"1.0"')] == ["1.0", "1.0"]
     verb = COMMAND.verb("create")
     assert verb
     args = parse(verb, [UUID, "name=x", "version=1.0.0", "public=false", "tags=a=b"], Hulld())
