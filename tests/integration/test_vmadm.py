@@ -185,7 +185,7 @@ def test_the_console_shows_the_boot_and_is_left_by_its_escape(
 ) -> None:
     uuid = clean_host.create(**seed(debian_image, brand="lx"))
     session = f"hull-{os.getpid()}-console"
-    tmux(clean_host, session, "sh", "-c", f"{BIN}/zlogin -C {uuid}; echo left $?; sleep 60")
+    tmux(clean_host, session, "sh", "-c", f"{BIN}/vmadm console {uuid}; echo left $?; sleep 60")
     try:
         wait_for(lambda: "Connected to zone" in screen(session), what="the console")
         clean_host("zlogin", uuid, "echo hello from inside > /dev/console")
