@@ -165,6 +165,21 @@ def test_mtu(lan: Lan, links: KernelDatalinks, tag: NicTag) -> None:
 # -- the world outside ----------------------------------------------------------------------------
 
 
+def test_a_small_mtu_is_nobody_elses(lan: Lan, links: KernelDatalinks, tag: NicTag) -> None:
+    """A bridge that took the least MTU of its ports would lose its IPv6 below 1280."""
+    vnic, zone = add(lan, links, 1)
+    only_v4 = make_vnic(lan.host_id, tag, 2).addresses[:1]
+    small, other = add(lan, links, 2, mtu=576, addresses=only_v4, gateways=())
+    with Netlink() as here:
+        bridge = here.link(tag.link)
+    assert bridge is not None
+    assert bridge.mtu == tag.mtu
+    for gateway in vnic.gateways:
+        assert zone.ping(gateway)
+    assert other.ping(str(vnic.addresses[0].ip))
+    links.delete_vnic(small.link)
+
+
 @pytest.fixture
 def internet(lan: Lan) -> Namespace:
     """A machine beyond the host, which knows no way to a zone."""

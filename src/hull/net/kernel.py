@@ -277,7 +277,8 @@ def _make_bridge(host: Netlink, tag: NicTag) -> None:
     if found and found.kind != "bridge":
         raise HostError(f"link {tag.link} exists and is not Hull's", hint="rename or delete it")
     if not found:
-        host.batch(netlink.create_bridge(tag.link, mac=mac, mtu=tag.mtu))
+        # It is given its MTU below: one that it is only made with follows the least of its ports'.
+        host.batch(netlink.create_bridge(tag.link, mac=mac, mtu=tag.mtu - 1))
     _suppress((EOPNOTSUPP,), partial(host.batch, netlink.keep_vlans_apart(tag.link)))
     _set_ipv6(tag.link, BRIDGE_IPV6)
     bridge = _bridge(host, tag)
