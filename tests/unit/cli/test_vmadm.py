@@ -249,9 +249,9 @@ def test_validate_prints_smartos_object_and_reasons(run: Shell, payload: str) ->
 
 
 def test_validate(run: Shell, payload: str) -> None:
-    done = run("validate", "create", "-f", payload, answer={"brand": "joyent"} | VALID)
+    done = run("validate", "create", "-f", payload, answer=VALID | {"brand": "joyent"})
     assert (done.status, done.err) == (0, "VALID 'create' payload for joyent brand VMs.\n")
-    run("validate", "update", "lx", "-f", payload, answer={"brand": "lx"} | VALID)
+    run("validate", "update", "lx", "-f", payload, answer=VALID | {"brand": "lx"})
     body: JsonObject = {"action": "create", "brand": "", "payload": {"alias": "nsa-box"}}
     assert run.hulld.asked == [
         ("POST", "/vms?action=validate", body),
