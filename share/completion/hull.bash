@@ -147,7 +147,7 @@ declare -gA _hull_slots=(
     ["zoneadm uninstall"]=""
     ["zoneadm mark"]="incomplete"
     ["zoneadm verify"]=""
-    ["zonecfg"]="UUID STATEMENT…"
+    ["zonecfg"]="STATEMENT…"
 )
 _hull_columns="alias autoboot billing_id boot_timestamp brand cpu_cap cpu_shares cpu_type create_timestamp dns_domain do_not_inventory docker exit_status exit_timestamp firewall_enabled flexible_disk_size free_space hostname hvm image_uuid indestructible_delegated indestructible_zoneroot max_locked_memory max_lwps max_physical_memory max_swap owner_uuid package_name package_version pid qemu_extra_opts quota ram state tmpfs type uuid vcpus zfs_io_priority zone_state zoneid zonename zonepath zpool"
 _hull_properties="add_filesystems add_nics alias archive_on_delete autoboot billing_id cpu_cap cpu_shares dns_domain do_not_inventory docker firewall_enabled fs_allowed hostname indestructible_delegated indestructible_zoneroot init_name internal_metadata_namespaces kernel_version limit_priv maintain_resolvers max_locked_memory max_lwps max_msg_ids max_physical_memory max_sem_ids max_shm_ids max_shm_memory max_swap owner_uuid package_name package_version quota ram remove_customer_metadata remove_filesystems remove_internal_metadata remove_nics remove_routes remove_tags resolvers restart_init set_customer_metadata set_internal_metadata set_routes set_tags tmpfs update_filesystems update_nics zfs_data_compression zfs_data_recsize zfs_filesystem_limit zfs_io_priority zfs_root_compression zfs_root_recsize zfs_snapshot_limit zlog_max_size"

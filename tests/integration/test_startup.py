@@ -16,7 +16,7 @@ import pytest
 
 TOP = Path(__file__).parents[2]
 ALLOWED = TOP / "tests/data/startup_modules.txt"
-COMMANDS = ("vmadm", "imgadm", "zoneadm", "zlogin", "hull")
+COMMANDS = ("vmadm", "imgadm", "zoneadm", "zlogin", "hull", "sysinfo", "vminfo")
 # What a command may have of its own.
 OWN = {"imgadm": {"hull.cli.image_table"}}
 TOO_DEAR = {

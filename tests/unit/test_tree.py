@@ -42,6 +42,7 @@ HOST_PATHS = {
     ("hull/paths.py", "/var/lib/hull"),
     ("hull/client/call.py", "/var/lib/hull"),  # paths.py would cost more than the whole request
     ("hull/client/call.py", "/run/hull/hulld.sock"),  # below the root
+    ("hull/cli/vminfo.py", "/usbkey/config"),  # below the root
     # The machine's.
     ("hull/daemon/lifecycle.py", "/run/hull-windows"),
     ("hull/daemon/lifecycle.py", "/run/netns/"),
@@ -51,8 +52,16 @@ HOST_PATHS = {
     ("hull/brand/lx.py", "/run"),
     ("hull/brand/lx.py", "/run/lock"),
     # hulld's, of its API.
-    ("hull/daemon/api.py", "/zones"),
+    ("hull/daemon/api_zones.py", "/zones"),
+    ("hull/daemon/api_zones.py", "/zones/{name}"),
     ("hull/cli/zoneadm.py", "/zones"),
+    ("hull/cli/zoneadm.py", "/zones/"),
+    ("hull/cli/zlogin.py", "/zones"),
+    ("hull/cli/zonecfg_session.py", "/zones"),
+    ("hull/cli/zonecfg_session.py", "/zones/"),
+    ("hull/cli/zonecfg_session.py", "/zones?action=configure"),
+    # Spoken of as zonecfg does.
+    ("hull/cli/zonecfg_vm.py", "/zones/"),
     ("hull/cli/vmadm.py", "/zones/"),
     # Spoken of to an operator, who thinks in SmartOS's paths.
     ("hull/host/config.py", "/usbkey/config: "),

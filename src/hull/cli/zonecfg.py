@@ -103,7 +103,7 @@ COMMAND = Command(
         Verb(
             "",
             plainly,
-            "-z ZONE|-u UUID [-f FILE | STATEMENT …]",
+            "-z ZONE | -u UUID [-f FILE | STATEMENT …]",
             "Show or change a zone by statements: as words with `;` between them, from FILE, from "
             "standard input, or one after the other at a prompt.",
             options={"-z": "ZONE", "-u": "UUID", "-f": "FILE"},

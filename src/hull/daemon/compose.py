@@ -35,6 +35,7 @@ def make_host(paths: Paths, attendant: Attendant | None = None) -> Host:
         paths=paths,
         server_uuid=settings["server_uuid"],
         platform=PLATFORM,
+        datacenter=settings.get("datacenter_name", ""),
         id_base=id_base(paths),
         native=CHECKOUT / "src/native",
         pool=pool,

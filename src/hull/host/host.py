@@ -66,6 +66,7 @@ class Host:
     paths: Paths
     server_uuid: str
     platform: str  # build stamp
+    datacenter: str = ""  # its data centre's name, if it has one
     id_base: int  # first host uid and gid that zones may use
     native: Path  # the tool tree that zones see at /native
     pool: Pool

@@ -6,6 +6,7 @@ listed live in internal_metadata, all others in customer_metadata.
 """
 
 import json
+import re
 from dataclasses import dataclass
 
 from hull.metadata.protocol import Answer, Code, Command, Verb
@@ -16,6 +17,7 @@ SDC = "sdc:"
 MAX_KEY = 1024  # characters
 MAX_TOTAL = 1024 * 1024  # characters of all keys and values that its PUT adds to
 
+NIC = re.compile(r"nics\[(\d{1,5})\]")
 NOT_FOUND = Answer(Code.NOTFOUND)
 DONE = Answer(Code.SUCCESS)
 
@@ -148,11 +150,18 @@ def flatten(name: str, vm: JsonObject) -> Json:
 
 
 def _routes(vm: JsonObject) -> list[Json]:
-    """Static routes as the image's network set-up wants them."""
-    return [
-        {"linklocal": False, "dst": destination, "gateway": gateway}
-        for destination, gateway in _object(vm, "routes").items()
-    ]
+    """Static routes as the image's network set-up wants them.
+
+    One through `nics[N]` goes to neighbours on that nic, which is named by its address; without a
+    fixed one there is nothing to name it by.
+    """
+    told: list[Json] = []
+    for destination, gateway in _object(vm, "routes").items():
+        nic = NIC.fullmatch(str(gateway))
+        via = flatten(f"nics.{nic[1]}.ip", vm) if nic else gateway
+        if via not in (None, "dhcp"):
+            told.append({"linklocal": nic is not None, "dst": destination, "gateway": via})
+    return told
 
 
 def _told(value: Json) -> Answer:

@@ -49,6 +49,7 @@ def view(
         "state": state(zone, host),
         "zone_state": zone_state(zone, host),
         "server_uuid": host.server_uuid,
+        "datacenter_name": host.datacenter,
         "platform_buildstamp": host.platform,
         "failed": zone.failed,
         "snapshots": snapshots_view(snapshots),

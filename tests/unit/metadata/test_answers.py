@@ -18,7 +18,7 @@ from hull.metadata.answers import (
     put,
 )
 from hull.metadata.protocol import Answer, Code, Command, Verb
-from hull.wire import JsonObject
+from hull.wire import Json, JsonObject
 
 VM: JsonObject = {
     "uuid": "54e8b2b4-0b6d-4d6b-a1f5-9f5a9b6e4f1c",
@@ -113,6 +113,25 @@ def test_objects_of_sdc_are_json() -> None:
     assert json.loads(get("sdc:routes", VM).text) == [
         {"linklocal": False, "dst": "10.0.0.0/8", "gateway": "10.1.1.1"}
     ]
+
+
+def test_a_route_to_neighbours_names_the_nic_by_its_address() -> None:
+    nics: list[Json] = [{"ip": "dhcp"}, {"ip": "10.2.0.5"}]
+    routes: JsonObject = {
+        "10.3.0.0/16": "nics[1]",
+        "10.4.0.0/16": "nics[0]",
+        "10.5.0.0/16": "nics[7]",
+        "10.6.0.0/16": "10.2.0.1",
+    }
+    assert json.loads(get("sdc:routes", VM | {"nics": nics, "routes": routes}).text) == [
+        {"linklocal": True, "dst": "10.3.0.0/16", "gateway": "10.2.0.5"},
+        {"linklocal": False, "dst": "10.6.0.0/16", "gateway": "10.2.0.1"},
+    ]
+
+
+def test_volumes_come_from_the_operators_metadata() -> None:
+    vm = VM | {"internal_metadata": {"sdc:volumes": '[{"name": "v"}]'}}
+    assert get("sdc:volumes", vm).text == '[{"name": "v"}]'
 
 
 def test_keys_are_those_that_get_finds() -> None:
