@@ -216,6 +216,16 @@ def test_a_terminal_and_no_log(box: Box) -> None:
     assert box.log(silent) == []
 
 
+def test_what_is_sent_to_its_standard_input(box: Box) -> None:
+    uuid = box.create(
+        cmd=["sh", "-c", "read line; echo got $line; exec sleep 1000"], open_stdin=True
+    )
+    assert box.get(uuid)["state"] == "running"
+    box.host("zlogin", "-I", uuid, stdin="a word\n")
+    wait_for(lambda: box.log(uuid) == ["stdout got a word"], what="its answer")
+    assert box.run("sh", "-c", "read line; echo end of file") == ["stdout end of file"]
+
+
 def test_the_log_is_bounded(box: Box) -> None:
     payload = {
         "brand": "lx", "docker": True, "image_uuid": box.image, "zlog_max_size": 20_000,
@@ -230,6 +240,26 @@ def test_the_log_is_bounded(box: Box) -> None:
     path = box.host.root / "zones" / uuid / "logs/stdio.log"
     assert path.stat().st_size <= 20_000
     assert box.log(uuid)[-1] == "stdout line 3000"
+
+
+def test_hulld_may_end_and_return(box: Box) -> None:
+    forever = {
+        policy: box.create(cmd=["sh", "-c", "echo up; exec sleep 1000"], restartpolicy=policy)
+        for policy in ("unless-stopped", "always", "on-failure")
+    }
+    once = box.create(cmd=["sh", "-c", "echo once"], restartpolicy="on-failure")
+    never = box.create(cmd=["sh", "-c", "echo once; exec sleep 1000"])
+    stopped = box.create(restartpolicy="unless-stopped")
+    box.ended(once)
+    box.host("vmadm", "stop", "-F", stopped)
+    pids = {uuid: box.get(uuid)["pid"] for uuid in forever.values()}
+    box.host.down()
+    box.host.up()
+    wait_for(lambda: all(len(box.log(uuid)) == 2 for uuid in forever.values()), what="all up")
+    assert all(box.get(uuid)["pid"] != pid for uuid, pid in pids.items())
+    down = (once, never, stopped)
+    assert [box.get(uuid)["state"] for uuid in down] == ["stopped"] * 3
+    assert box.log(once) == box.log(never) == ["stdout once"]
 
 
 def test_an_image_that_is_one_program(clean_host: TestHost, served: str) -> None:

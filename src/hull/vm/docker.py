@@ -43,7 +43,6 @@ FROM_IMAGE = {
     "Cmd": "docker:cmd", "Entrypoint": "docker:entrypoint", "Env": "docker:env",
     "WorkingDir": "docker:workdir", "User": "docker:user", "StopSignal": "docker:stopsignal",
 }  # fmt: skip
-BOOLEANS = ("docker:tty", "docker:open_stdin")
 
 
 # -- what to run -----------------------------------------------------------------------------------
