@@ -291,7 +291,8 @@ def publish_with_origins(
 def forget(host: TestHost, chain: list[str]) -> None:
     for vm in host("vmadm", "lookup").stdout.split():
         host("vmadm", "delete", vm)
-    assert host("imgadm", "vacuum", "-nf").stdout.splitlines()[: len(chain)] == [
+    lines = host("imgadm", "vacuum", "-nf").stdout.splitlines()
+    assert [line for line in lines if "(step" in line] == [
         f"[dry-run] Deleted image {uuid} (step{3 - index}@1.0)"
         for index, uuid in enumerate(reversed(chain))
     ]

@@ -103,7 +103,7 @@ def _import_chain(target: Target, found: Found, progress: Progress) -> None:
     """The image and its origins as far as they are missing: all are checked before any comes."""
     progress(_line(f"Gather image {found.manifest.uuid} ancestry"))
     missing = []
-    for manifest in gather(found):
+    for manifest in gather(target, found):
         if target.is_installed(manifest.uuid):
             progress(_line(f"Image {manifest.uuid} already installed"))
             continue
@@ -120,8 +120,8 @@ def _import_chain(target: Target, found: Found, progress: Progress) -> None:
         _import_one(target, found, manifest, progress)
 
 
-def gather(found: Found) -> list[ImageManifest]:
-    """The image, then its origins, down to the one that is whole.
+def gather(target: Target, found: Found) -> list[ImageManifest]:
+    """The image, then its origins, down to the one that is whole. What is here need not be there.
 
     Raises OriginNotFoundInSource, DownloadError, ManifestValidation.
     """
@@ -129,6 +129,9 @@ def gather(found: Found) -> list[ImageManifest]:
     while origin := chain[-1].origin:
         if len(chain) > MAX_ORIGINS or any(manifest.uuid == origin for manifest in chain):
             raise ManifestValidation(f'image "{found.manifest.uuid}" has no end of origins')
+        if target.is_installed(origin):
+            chain.append(store.get(target.paths, origin, target.pool.name).manifest)
+            continue
         data = found.source.get(origin)
         if data is None:
             raise OriginNotFoundInSource(
