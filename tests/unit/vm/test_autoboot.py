@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from hull.errors import HostError
-from hull.vm import create, recover, stop, zones
+from hull.host.host import Host
+from hull.vm import create, recover, start, stop, zones
+from hull.zone.index import Zone
 from tests.unit.vm.world import SEED, World, with_
 
 
@@ -58,12 +60,11 @@ def test_one_that_does_not_boot_keeps_nobody_else_down(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uuids = [installed(world, number) for number in range(6)]
-    real = recover.boot
 
-    def boot(zone: object, host: object) -> None:
-        if getattr(zone, "uuid", "") == uuids[2]:
+    def boot(zone: Zone, host: Host) -> None:
+        if zone.uuid == uuids[2]:
             raise HostError("no luck")
-        real(zone, host)  # type: ignore[arg-type]  # passed on as they came
+        start.boot(zone, host)
 
     monkeypatch.setattr(recover, "boot", boot)
     recover.autoboot(world.host)
