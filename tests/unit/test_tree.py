@@ -51,6 +51,7 @@ HOST_PATHS = {
     ("hull/brand/joyent.py", "/run"),
     ("hull/brand/lx.py", "/run"),
     ("hull/brand/lx.py", "/run/lock"),
+    ("hull/vm/filesystem.py", "/run"),
     # hulld's, of its API.
     ("hull/daemon/api_zones.py", "/zones"),
     ("hull/daemon/api_zones.py", "/zones/{name}"),

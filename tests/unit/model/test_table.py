@@ -93,8 +93,14 @@ def outside_the_model() -> list[Path]:
     return others
 
 
+# zonecfg has names of its own for properties; each stands beside the VM's once.
+TRANSLATES = {"zonecfg_vm.py"}
+
+
 def test_nothing_else_lists_properties() -> None:
     for path in outside_the_model():
+        if path.name in TRANSLATES:
+            continue
         assert max(listed_names(ast.parse(path.read_text())), default=0) < 8, path
 
 

@@ -58,7 +58,7 @@ NOTHING: JsonObject = {"bad_values": [], "bad_properties": [], "missing_properti
         ("create", "", {"image_uuid": IMAGE, "zfs_data_recsize": 512}, {}),
         ("update", "joyent", {"quota": 20, "set_tags": {"a": 1}, "zfs_data_recsize": 512}, {}),
         ("update", "joyent", {"add_nics": [{}]}, {"missing_properties": ["add_nics.0.nic_tag"]}),
-        ("update", "joyent", {"ram": 1}, {"bad_values": ["max_physical_memory"]}),
+        ("update", "joyent", {"ram": 1}, {"bad_values": ["ram"]}),
         ("update", "lx", {"uuid": UUID, "nics": []}, {"bad_properties": ["uuid", "nics"]}),
         ("update", "lx", {"set_routes": {"a": "b"}}, {"bad_values": ["set_routes"]}),
         (

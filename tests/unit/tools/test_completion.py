@@ -51,4 +51,4 @@ def test_a_command_with_a_table_is_taken_as_it_is() -> None:
 def test_only_what_update_takes_here_is_a_property() -> None:
     names = completion.updatable()
     assert {"alias", "quota", "set_tags", "add_nics"} <= set(names)
-    assert not {"uuid", "brand", "state", "bootrom", "firewall_enabled"} & set(names)
+    assert not {"uuid", "brand", "state", "bootrom"} & set(names)
