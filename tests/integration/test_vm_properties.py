@@ -22,9 +22,9 @@ TESTNET = "192.0.2.0/24"
 
 
 @pytest.fixture
-def shared() -> Iterator[Path]:
+def shared(clean_host: TestHost) -> Iterator[Path]:
     """A directory of the machine, on a file system that can be shown with other ids."""
-    path = Path("/var/tmp") / f"hull-shared-{secrets.token_hex(4)}"
+    path = clean_host.root / "zones" / f"shared-{secrets.token_hex(4)}"
     path.mkdir(mode=0o755)
     yield path
     shutil.rmtree(path)
@@ -69,7 +69,7 @@ def test_filesystems(clean_host: TestHost, base_image: str, shared: Path) -> Non
     entries: list[dict[str, Any]] = [
         {"type": "lofs", "source": str(shared), "target": "/data/all"},
         {"type": "lofs", "source": str(shared), "target": "/data/only", "options": ["ro"]},
-        {"type": "lofs", "source": str(shared / "hello"), "target": "/etc/hello"},
+        {"type": "lofs", "source": f"/zones/{shared.name}/hello", "target": "/etc/hello"},
     ]
     uuid = host.create(**payload(base_image, filesystems=entries))
     assert sh(host, uuid, "cat /data/all/hello /data/only/hello /etc/hello").count("\n") == 2
@@ -307,3 +307,10 @@ def test_a_failed_provision_is_kept_and_says_why(clean_host: TestHost, base_imag
     assert get(host, uuid)["zone_state"] == "installed"
     assert "mdata_exec_timeout" in get(host, uuid)["failed"]
     assert f"VM {uuid} failed to provision" in (host.root / "var/log/hulld.log").read_text()
+
+
+def test_a_file_system_that_cannot_be_shown_says_so(clean_host: TestHost, base_image: str) -> None:
+    entry = {"type": "lofs", "source": "/dev/pts", "target": "/pts"}
+    wanted = json.dumps(payload(base_image, filesystems=[entry]))
+    assert "cannot map ids" in refused(clean_host, "vmadm", "create", stdin=wanted)
+    assert clean_host("vmadm", "lookup").stdout == ""

@@ -52,6 +52,7 @@ HOST_PATHS = {
     ("hull/brand/lx.py", "/run"),
     ("hull/brand/lx.py", "/run/lock"),
     ("hull/vm/filesystem.py", "/run"),
+    ("hull/vm/filesystem.py", "/run"),
     # hulld's, of its API.
     ("hull/daemon/api_zones.py", "/zones"),
     ("hull/daemon/api_zones.py", "/zones/{name}"),
@@ -70,7 +71,6 @@ HOST_PATHS = {
 # What is larger than agreed, and how large it is now. The list may only shrink.
 LARGE = {
     "tests/integration/net_frames.py: honest_frames": 51,
-    "tests/integration/test_image_import.py": 508,
     "tests/pool_contract.py": 566,
 }
 

@@ -5,6 +5,8 @@ A namespace belongs to a thread, so whatever must happen in one happens in a fre
 never used again: the daemon's other threads, and the host's mount table, never notice.
 """
 
+import ctypes
+import errno
 import os
 import struct
 import threading
@@ -90,6 +92,11 @@ def clone_mount(path: str, attributes: int, userns: int | None, *, follow: bool 
         lifted = (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC) & ~attributes
         attr = struct.pack("=QQQQ", wanted, lifted, 0, userns or 0)
         done = libc.syscall(SYS_MOUNT_SETATTR, fd, b"", AT_EMPTY_PATH, attr, len(attr))
+        if done < 0 and userns is not None and ctypes.get_errno() == errno.EINVAL:
+            raise HostError(
+                f"{path} cannot be shown to a zone: its file system cannot map ids",
+                hint="use a directory on ext4, xfs, btrfs or the host's pool",
+            )
         check(done, f"set mount attributes of {path}")
     except BaseException:
         os.close(fd)
