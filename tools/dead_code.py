@@ -10,8 +10,8 @@ TABLES = {"disk.py", "forms.py", "guest.py", "nic.py", "status.py", "vm.py"}  # 
 ALLOWED = {
     # What socketserver and http.server look up by name.
     "daemon_threads", "block_on_close", "request_queue_size", "address_family", "verify_request",
-    "handle_error", "server_version", "sys_version", "do_GET", "do_HEAD", "close_connection",
-    "send_error", "request_version", "log_message",
+    "handle_error", "server_version", "sys_version", "do_GET", "do_HEAD", "do_POST", "do_PUT",
+    "do_DELETE", "close_connection", "send_error", "request_version", "log_message",
     # The fakes define what the ports mean; the conformance tests run over them.
     "FakePool", "FakeRuntime", "FakeDatalinks",
     # The Pool port is whole from the start: disks of the kvm brand, and `zpool scrub`, come later.

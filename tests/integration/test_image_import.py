@@ -37,7 +37,6 @@ from tests.integration.image_fixtures import (
     COMPRESS,
     Serve,
     a_root,
-    archive,
     assert_nothing_left,
     bad_server,
     imgapid,
@@ -498,33 +497,3 @@ def test_images_of_other_kinds(
 ) -> None:
     with pytest.raises(error):
         install(host, a_root(), tmp_path, **changes)
-
-
-class Broken(FakePool):
-    """A pool one of whose methods fails."""
-
-    def __init__(self, mountpoint: Path, method: str) -> None:
-        super().__init__("zones", mountpoint)
-        self.broken = method
-
-    def __getattribute__(self, name: str) -> object:
-        if name != "broken" and name == object.__getattribute__(self, "__dict__").get("broken"):
-            raise Error(f"{name} fails")
-        return super().__getattribute__(name)
-
-
-@pytest.mark.parametrize("method", ["create", "set", "snapshot", "rename"])
-def test_each_step_that_fails_undoes_those_before(tmp_path: Path, method: str) -> None:
-    paths = Paths(tmp_path / "host")
-    paths.zones.mkdir(parents=True)
-    data = archive((member("./etc", type=tarfile.DIRTYPE, mode=0o755), b""))
-    manifest = manifest_for(data)
-    (tmp_path / "file").write_bytes(data)
-    with pytest.raises(Error, match=f"{method} fails"):
-        import_.install_image(
-            to((Broken(paths.zones, method), paths)),
-            manifest,
-            str(tmp_path / "file"),
-            progress=ignore,
-        )
-    assert_nothing_left(FakePool("zones", paths.zones), paths, str(manifest["uuid"]))

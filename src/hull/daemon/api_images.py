@@ -70,25 +70,28 @@ def _target(request: Request, host: Host) -> import_.Target:
     return import_.Target(pool=host.pool, paths=host.paths, platform=host.platform)
 
 
+def _import(request: Request, host: Host) -> Json:
+    return import_.import_image(
+        _target(request, host),
+        str(request.body["name"]),
+        text_of(request, "source"),
+        text_of(request, "channel"),
+        progress=request.progress,
+    )
+
+
+def _install(request: Request, host: Host) -> Json:
+    file, manifest = str(request.body["file"]), request.body["manifest"]
+    target = _target(request, host)
+    return import_.install_image(target, manifest, file, progress=request.progress)
+
+
+def _reinstall(request: Request, host: Host) -> Json:
+    uuid = str(request.body["uuid"])
+    return import_.reinstall_image(_target(request, host), uuid, progress=request.progress)
+
+
 def _coming(host: Host) -> list[Route]:
-    def add(request: Request) -> Json:
-        return import_.import_image(
-            _target(request, host),
-            str(request.body["name"]),
-            text_of(request, "source"),
-            text_of(request, "channel"),
-            progress=request.progress,
-        )
-
-    def install(request: Request) -> Json:
-        file, manifest = str(request.body["file"]), request.body["manifest"]
-        target = _target(request, host)
-        return import_.install_image(target, manifest, file, progress=request.progress)
-
-    def reinstall(request: Request) -> Json:
-        uuid = str(request.body["uuid"])
-        return import_.reinstall_image(_target(request, host), uuid, progress=request.progress)
-
     return [
         Route(
             method="GET",
@@ -101,7 +104,7 @@ def _coming(host: Host) -> list[Route]:
             method="POST",
             path="/images",
             action="import",
-            handler=add,
+            handler=lambda request: _import(request, host),
             doc="Fetch an image, and what it is laid over, from a source and install it.",
             body=_body(["name"], name=TEXT, source=TEXT, channel=TEXT, pool=TEXT),
             result=OBJECT,
@@ -112,7 +115,7 @@ def _coming(host: Host) -> list[Route]:
             method="POST",
             path="/images",
             action="install",
-            handler=install,
+            handler=lambda request: _install(request, host),
             doc="Install an image from a manifest and a file of this host.",
             body=_body(["manifest", "file"], manifest=OBJECT, file=TEXT, pool=TEXT),
             result=OBJECT,
@@ -123,7 +126,7 @@ def _coming(host: Host) -> list[Route]:
             method="POST",
             path="/images",
             action="reinstall",
-            handler=reinstall,
+            handler=lambda request: _reinstall(request, host),
             doc="Make an installed image, of which nothing was made, anew from its source.",
             body=_body(["uuid"], uuid=TEXT, pool=TEXT),
             result=OBJECT,
@@ -133,51 +136,56 @@ def _coming(host: Host) -> list[Route]:
     ]
 
 
+def _create(request: Request, host: Host) -> Json:
+    depth = request.body.get("max_origin_depth")
+    output = text_of(request, "output")
+    if output and not Path(output).is_absolute():
+        raise Refused(f"{output} is not an absolute path")
+    wanted = Wanted(
+        vm=str(request.body["vm"]),
+        manifest=object_of(request, "manifest"),
+        output=Path(output) if output else host.paths.var / "tmp",
+        compression=text_of(request, "compression", "none"),
+        incremental=request.body.get("incremental") is True,
+        max_origin_depth=depth if isinstance(depth, int) else 0,
+    )
+    script, url = text_of(request, "script"), text_of(request, "publish")
+    return create_image(wanted, host, request.progress, script=script, publish=url)
+
+
+def _publish(request: Request, host: Host) -> Json:
+    return publish.publish_image(
+        host.paths,
+        request.body["manifest"],
+        str(request.body["file"]),
+        str(request.body["url"]),
+        insecure=request.body.get("insecure") is True,
+        progress=request.progress,
+    )
+
+
+CREATE = _body(
+    ["vm", "manifest"],
+    vm=TEXT,
+    manifest=OBJECT,
+    output=TEXT,
+    compression=TEXT,
+    incremental=FLAG,
+    max_origin_depth={"type": "integer", "minimum": 1},
+    script=TEXT,
+    publish=TEXT,
+)
+
+
 def _making(host: Host) -> list[Route]:
-    def create(request: Request) -> Json:
-        depth = request.body.get("max_origin_depth")
-        output = text_of(request, "output")
-        wanted = Wanted(
-            vm=str(request.body["vm"]),
-            manifest=object_of(request, "manifest"),
-            output=Path(output) if output else host.paths.var / "tmp",
-            compression=text_of(request, "compression", "none"),
-            incremental=request.body.get("incremental") is True,
-            max_origin_depth=depth if isinstance(depth, int) else 0,
-        )
-        if not wanted.output.is_absolute():
-            raise Refused(f"{output} is not an absolute path")
-        script, url = text_of(request, "script"), text_of(request, "publish")
-        return create_image(wanted, host, request.progress, script=script, publish=url)
-
-    def send(request: Request) -> Json:
-        return publish.publish_image(
-            host.paths,
-            request.body["manifest"],
-            str(request.body["file"]),
-            str(request.body["url"]),
-            insecure=request.body.get("insecure") is True,
-            progress=request.progress,
-        )
-
     return [
         Route(
             method="POST",
             path="/images",
             action="create",
-            handler=create,
+            handler=lambda request: _create(request, host),
             doc="Make an image file and its manifest of a VM.",
-            body=_body(
-                ["vm", "manifest"],
-                vm=TEXT,
-                manifest=OBJECT,
-                output=TEXT,
-                compression=TEXT,
-                incremental=FLAG,
-                max_origin_depth={"type": "integer", "minimum": 1},
-                script=TEXT,
-                publish=TEXT,
-            ),
+            body=CREATE,
             result=OBJECT,
             long=True,
             mutates=True,
@@ -186,7 +194,7 @@ def _making(host: Host) -> list[Route]:
             method="POST",
             path="/images",
             action="publish",
-            handler=send,
+            handler=lambda request: _publish(request, host),
             doc="Send a manifest and a file of this host to an image server.",
             body=_body(
                 ["manifest", "file", "url"], manifest=OBJECT, file=TEXT, url=TEXT, insecure=FLAG
@@ -307,23 +315,25 @@ def _installed(host: Host) -> list[Route]:
     ]
 
 
+def _add_source(request: Request, host: Host) -> Json:
+    body = request.body
+    return sources.add_source(
+        host.paths,
+        str(body["url"]),
+        text_of(request, "type", "imgapi"),
+        insecure=body.get("insecure") is True,
+        force=body.get("force") is True,
+    )
+
+
+def _replace_sources(request: Request, host: Host) -> Json:
+    listed = request.body["sources"]
+    wanted = [item for item in listed if isinstance(item, dict)] if listed else []  # type: ignore[union-attr]  # the schema says: a list
+    force = request.body.get("force") is True
+    return sources.replace_sources(host.paths, wanted, force=force)
+
+
 def _sources(host: Host) -> list[Route]:
-    def add(request: Request) -> Json:
-        body = request.body
-        return sources.add_source(
-            host.paths,
-            str(body["url"]),
-            text_of(request, "type", "imgapi"),
-            insecure=body.get("insecure") is True,
-            force=body.get("force") is True,
-        )
-
-    def replace(request: Request) -> Json:
-        listed = request.body["sources"]
-        wanted = [item for item in listed if isinstance(item, dict)] if listed else []  # type: ignore[union-attr]  # the schema says: a list
-        force = request.body.get("force") is True
-        return sources.replace_sources(host.paths, wanted, force=force)
-
     return [
         Route(
             method="GET",
@@ -343,7 +353,7 @@ def _sources(host: Host) -> list[Route]:
         Route(
             method="POST",
             path="/sources",
-            handler=add,
+            handler=lambda request: _add_source(request, host),
             doc="Add an image source, once it answers.",
             body=_body(["url"], url=TEXT, type=TEXT, insecure=FLAG, force=FLAG),
             result=OBJECT,
@@ -353,7 +363,7 @@ def _sources(host: Host) -> list[Route]:
         Route(
             method="PUT",
             path="/sources",
-            handler=replace,
+            handler=lambda request: _replace_sources(request, host),
             doc="Have these image sources, in this order; new ones must answer.",
             body=_body(["sources"], sources=OBJECTS, force=FLAG),
             result=OBJECTS,
