@@ -8,7 +8,17 @@ image that is not installed.
 import os
 import sys
 
-from hull.cli.command import Args, Call, Command, Verb, parse, print_json, query, transport
+from hull.cli.command import (
+    Args,
+    Call,
+    Command,
+    Verb,
+    may_run,
+    parse,
+    print_json,
+    query,
+    transport,
+)
 from hull.cli.image_make import create, publish
 from hull.cli.image_progress import work
 from hull.cli.image_sources import sources
@@ -345,6 +355,10 @@ def verb_named(name: str) -> Verb:
     return verb
 
 
+class CannotRun(Exception):
+    """Not here, or not by this user."""
+
+
 class Globals:
     """The options before the verb."""
 
@@ -384,7 +398,10 @@ def run(given: Globals, call: Call) -> int:
     if "--help" in ahead or "-h" in ahead:
         sys.stdout.write(help_(argv))
         return 0
-    return verb.run(parse(verb, argv[1:], call))
+    args = parse(verb, argv[1:], call)
+    if os.geteuid() != 0:
+        raise CannotRun("you are not root")
+    return verb.run(args)
 
 
 def logging_call(call: Call) -> Call:
@@ -400,6 +417,9 @@ def logging_call(call: Call) -> Call:
 
 
 def main() -> None:
+    if not (may_run(sys.argv[1:]) or sys.argv[1:] == ["--version"]):
+        sys.stderr.write("imgadm: error: cannot run: you are not root\n")
+        sys.exit(2)
     argv, call = transport(sys.argv[1:])
     given = Globals(argv)
     level = log_level(verbose="-v" in given.flags)
@@ -419,6 +439,9 @@ def attempt(given: Globals, call: Call, level: int) -> int:
     try:
         status = run(given, call)
         sys.stdout.flush()
+    except CannotRun as exc:
+        sys.stderr.write(f"imgadm: error: cannot run: {exc}\n")
+        return 2
     except CliError as exc:
         return fail(exc.code, str(exc), exc.hint)
     except Usage as exc:

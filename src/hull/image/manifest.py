@@ -183,7 +183,8 @@ def parse_manifest(data: Json) -> ImageManifest:
     if not isinstance(data, dict):
         raise ManifestValidation("an image manifest must be a JSON object")
     if problems := check_manifest(data):
-        raise ManifestValidation("; ".join(str(problem) for problem in problems))
+        wrong = ", ".join(f"{problem.path} ({problem.message})" for problem in problems)
+        raise ManifestValidation(f"invalid manifest: {wrong}")
     requirements = _object(data.get("requirements"))
     return ImageManifest(
         uuid=_text(data, "uuid"),

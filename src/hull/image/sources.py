@@ -17,6 +17,9 @@ from hull.linux.lock import lock
 from hull.paths import Paths
 from hull.wire import Json, JsonObject
 
+# What else is in SmartOS's imgadm.conf; nothing here reads it.
+SETTINGS: JsonObject = {"dockerImportSkipUuids": True, "upgradedToVer": "3.0.0"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Configured:
@@ -171,5 +174,7 @@ def _config(paths: Paths) -> JsonObject:
 
 def _write(paths: Paths, listed: list[Configured]) -> None:
     paths.imgadm.mkdir(parents=True, exist_ok=True)
-    config = _config(paths) | {"sources": [source.to_json() for source in listed]}
+    # What SmartOS's imgadm writes there too, and others may look for.
+    head: JsonObject = {"dockerImportSkipUuids": True, "upgradedToVer": "3.0.0"}
+    config = head | _config(paths) | {"sources": [source.to_json() for source in listed]}
     write_json(paths.imgadm / "imgadm.conf", config)

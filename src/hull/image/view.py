@@ -17,9 +17,9 @@ log = logging.getLogger("hull.image")
 
 
 def list_images(pool: Pool, paths: Paths) -> list[JsonObject]:
-    """`[{"manifest", "zpool", "source"?, "cloneNames", "clones"}]`, oldest first."""
+    """`[{"manifest", "zpool", "source", "cloneNames", "clones"}]`, oldest first."""
     return [
-        image.record | {"cloneNames": [*image.clones], "clones": len(image.clones)}
+        {"source": None, **image.record, "cloneNames": [*image.clones], "clones": len(image.clones)}
         for image in store.images(pool, paths)
     ]
 

@@ -2,6 +2,7 @@
 """imgadm's tables, bar, messages and codes, with hulld's answers given."""
 
 import json
+import os
 from collections.abc import Callable
 
 import pytest
@@ -286,6 +287,20 @@ def test_complaints_about_options(given: str, said: str) -> None:
 
 
 # -- errors ----------------------------------------------------------------------------------------
+@pytest.fixture(autouse=True)
+def _as_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+
+def test_others_than_root(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert attempt(Globals(["list"]), Hulld([]), 40) == 2
+    assert capsys.readouterr() == ("", "imgadm: error: cannot run: you are not root\n")
+    assert attempt(Globals(["help"]), Hulld([]), 40) == 0
+
+
 def failing(error: Exception) -> Callable[..., Json]:
     def call(*args: object, **more: object) -> Json:
         raise error

@@ -106,7 +106,7 @@ def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(ManifestValidation) as caught:
         parse_manifest({"name": "a:b", "version": "1", "os": "linux", "colour": "blue"})
     for path in ("uuid", "name", "type", "colour"):
-        assert f"{path}: " in caught.value.message
+        assert f"{path} (" in caught.value.message
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 3])
