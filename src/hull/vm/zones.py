@@ -19,6 +19,7 @@ from hull.vm.check import check_identity, check_image, check_nics
 from hull.vm.complete import complete
 from hull.vm.create import claim, create_dataset, mark_installed, write_first_files
 from hull.vm.delete import destroy
+from hull.vm.hold import require_destructible
 from hull.vm.login import find_zone
 from hull.vm.ready import boot_zone, make_ready
 from hull.vm.stop import halt, shut_down
@@ -141,7 +142,7 @@ def uninstall(name: str, wanted: JsonObject, host: Host) -> JsonObject:
             )
         if zone.zone_state == CONFIGURED:
             raise InvalidState(f"zone '{zone.uuid}': must be installed before uninstall.")
-        refuse_indestructible(zone)
+        require_destructible(zone.vm, "delete")
         host.index.change(zone.uuid, zone_state=INCOMPLETE, kept=True)
         host.pool.destroy(host.dataset(zone.uuid), recursive=True)
         host.index.change(
@@ -189,12 +190,6 @@ def require_configured(zone: Zone, host: Host) -> None:
         raise InvalidState(f"zone '{zone.uuid}': install operation is invalid for {state} zones.")
     if zone.zone_state != CONFIGURED:
         raise InvalidState(f"zone '{zone.uuid}': is already installed.")
-
-
-def refuse_indestructible(zone: Zone) -> None:
-    for name in ("indestructible_zoneroot", "indestructible_delegated"):
-        if getattr(zone.vm, name):
-            raise InvalidState(f"{name} is set, cannot delete")
 
 
 def _is_held(zone: Zone, host: Host) -> bool:
