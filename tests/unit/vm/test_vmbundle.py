@@ -57,14 +57,16 @@ def test_a_broken_header(fields: tuple[str, ...]) -> None:
 
 
 @given(st.lists(st.binary(max_size=2000), max_size=5))
-def test_records_come_back(tmp_path_factory: pytest.TempPathFactory, datas: list[bytes]) -> None:
+def test_records_come_back(tmp_path_factory: pytest.TempPathFactory, payloads: list[bytes]) -> None:
     path = tmp_path_factory.mktemp("bundle") / "stream"
     with path.open("wb") as file:
-        for data in datas:
+        for data in payloads:
             write_record(file.fileno(), "a@b", data)
     assert path.stat().st_size % BLOCK == 0
     with path.open("rb") as file:
-        assert [read_record(file.fileno()) for _ in datas] == [("a@b", data) for data in datas]
+        assert [read_record(file.fileno()) for _ in payloads] == [
+            ("a@b", data) for data in payloads
+        ]
         with pytest.raises(Corrupt, match="ends too early"):
             read_record(file.fileno())
 
