@@ -158,6 +158,11 @@ def _unforeseen(exc: Exception) -> HostError:
     return HostError(f"failed in a way it should not have: {exc!r}", hint=hint)
 
 
+def may_run(argv: list[str]) -> bool:
+    """Root may; others may ask for help."""
+    return os.geteuid() == 0 or argv[:1] in (["help"], ["-h"]) or "--help" in argv
+
+
 def _nearest(word: str, known: list[str]) -> str:
     import difflib
 

@@ -3,7 +3,7 @@
 
 import sys
 
-from hull.cli.command import Args, Command, Verb, print_json, query, read_payload, say
+from hull.cli.command import Args, Command, Verb, may_run, print_json, query, read_payload, say
 from hull.errors import Error, HostError, NotFound, Usage
 from hull.wire import Json, JsonObject, problems_from_json
 
@@ -372,6 +372,7 @@ def console(args: Args) -> int:
 
     uuid = args.uuid()
     args.end()
+    _ask(args, uuid, "GET")
 
     def ask(method: str, target: str) -> Json:
         return _ask(args, uuid, method, target.removeprefix(f"/vms/{uuid}"))
@@ -476,4 +477,7 @@ COMMAND = Command(
 
 
 def main() -> None:
+    if not may_run(sys.argv[1:]):
+        say("FATAL: cannot run because: you are not root.")
+        sys.exit(2)
     sys.exit(COMMAND.main(sys.argv[1:]))

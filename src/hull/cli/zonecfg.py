@@ -14,6 +14,9 @@ from hull.errors import Error, HostError, Refused, Usage
 
 def zonecfg(args: Args) -> int:
     name = args.options.get("-z") or args.options.get("-u", "")
+    if not name and args.words == ["help"]:
+        sys.stdout.write(COMMAND.usage())
+        return 0
     if not name:
         raise Usage("no zone specified: -z ZONE or -u UUID")
     if "-f" in args.options and args.words:

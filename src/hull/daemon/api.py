@@ -11,9 +11,9 @@ from hull.daemon.events import Bus, Subscription, ready_event
 from hull.daemon.route import Request, Route
 from hull.errors import Usage
 from hull.host.host import Host
-from hull.model.payload import brand_of, validate
+from hull.model.payload import brand_of, decode_create, validate
 from hull.model.schema import vm_schema
-from hull.vm import create, delete, login, lookup, snapshot, start, stop, update
+from hull.vm import check, create, delete, login, lookup, snapshot, start, stop, update
 from hull.wire import Json, JsonObject, problems_to_json
 
 OBJECT: JsonObject = {"type": "object"}
@@ -154,7 +154,7 @@ def _vms(host: Host) -> list[Route]:
             method="POST",
             path="/vms",
             action="validate",
-            handler=_validate,
+            handler=lambda request: _validate(request, host),
             doc="Say what is wrong with a payload.",
             body=_object(action=TEXT, brand=TEXT, payload=OBJECT),
             result=_object(brand=TEXT, valid=YES_NO, problems=PROBLEMS, report=OBJECT),
@@ -162,17 +162,22 @@ def _vms(host: Host) -> list[Route]:
     ]
 
 
-def _validate(request: Request) -> Json:
+def _validate(request: Request, host: Host) -> Json:
     payload = request.body["payload"]
     if not isinstance(payload, dict):
         raise Usage("payload is not an object")
     brand = str(request.body["brand"]) or brand_of(payload)
     verdict = validate(str(request.body["action"]), brand, payload)
+    problems, report = verdict.problems, verdict.report
+    if verdict.is_valid and request.body["action"] == "create":
+        wrong = list(check.check_image(decode_create(payload).vm, host))
+        problems = [*problems, *wrong]
+        report = report | {"bad_values": [problem.path for problem in wrong]}
     return {
         "brand": brand,
-        "valid": verdict.is_valid,
-        "problems": problems_to_json(verdict.problems),
-        "report": verdict.report,
+        "valid": not any(report.values()),
+        "problems": problems_to_json(problems),
+        "report": report,
     }
 
 

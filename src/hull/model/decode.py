@@ -5,6 +5,7 @@ Two steps, so that what was said can be told from what was not: `decode_values` 
 only the properties that were set, `build` makes the object of it.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -75,7 +76,7 @@ def decode_values(payload: Json, table: Mapping[str, Prop], ctx: Context, path: 
             value = _convert(raw, row, ctx, where)
         except BadValue as bad:
             if row.wrong:
-                ctx.say(where, row.wrong.format(value=show(raw)), bad.message)
+                ctx.say(where, row.wrong.format(value=show(raw), whole=_json(payload)), bad.message)
             else:
                 ctx.say(where, bad.message, bad.hint)
             continue
@@ -97,7 +98,13 @@ def _check_required(
         if name not in said and row.requires(ctx.brand, ctx.actions):
             where = f"{path}.{name}" if path else name
             ctx.missing.append(where)
-            ctx.say(where, row.wrong.format(value="required") or "required", row.doc.rstrip("."))
+            wrong = row.wrong.format(value="required", whole=_json(payload))
+            ctx.say(where, wrong or "required", row.doc.rstrip("."))
+
+
+def _json(payload: Mapping[str, Json]) -> str:
+    """As JavaScript shows an object in a message."""
+    return json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
 
 
 def _drop(name: str, table: Mapping[str, Prop], ctx: Context, path: str) -> None:

@@ -21,7 +21,7 @@ class Nic:
         "The nic tag to attach to; it must exist on the host.",
         required="*:a",
         pattern=r"[a-zA-Z0-9_/]+",
-        wrong="invalid or missing .nic_tag option for NIC: {value}",
+        wrong="invalid or missing .nic_tag option for NIC: {whole}",
     )
     mac: str = prop(
         Kind.STRING,
@@ -50,14 +50,14 @@ class Nic:
         "*:au",
         "Addresses: ADDRESS/PREFIX (IPv4 or IPv6), dhcp, addrconf. At most 20.",
         check=address.check_nic_address,
-        wrong="Invalid IP for NIC: {value}",
+        wrong="Invalid IP for NIC: {whole}",
     )
     ip: str = prop(
         Kind.STRING,
         "*:au",
         "The first IPv4 address, or dhcp; `ips` is its successor, and both are kept in step.",
         check=address.check_nic_ip,
-        wrong="Invalid IP for NIC: {value}",
+        wrong="Invalid IP for NIC: {whole}",
         shown=Shown.NEVER,
     )
     netmask: str = prop(

@@ -115,7 +115,7 @@ def _joined(said: Values, first: str, path: str, problems: list[Problem]) -> str
         netmask = said.get("netmask", "")
     if not netmask:
         hint = f'add "netmask": "255.255.255.0", or write "ips": ["{ip}/24"]'
-        message = f"Missing .netmask option for NIC: {json.dumps(said)}"
+        message = f"Missing .netmask option for NIC: {json.dumps(said, separators=(',', ':'))}"
         problems.append(Problem(f"{path}.netmask", message, hint))
         return ""
     entry = str(ip_interface(f"{ip}/{netmask}"))

@@ -68,7 +68,7 @@ class Prop:
     choices: tuple[str | int, ...] = ()
     pattern: str = ""  # of the whole string, or of each member of a list
     check: Callable[[str], str] | None = None  # says what is wrong with the string or member, or ""
-    wrong: str = ""  # SmartOS's message about a bad {value}, where there is a particular one
+    wrong: str = ""  # SmartOS's own message: of a {value}, or the {whole} object
     unit: str = ""
     width: int = 0  # of its column in `vmadm list`; 0: not a column
     header: str = ""  # of that column, where it is not the name in capitals
