@@ -288,14 +288,13 @@ def remove_parent(layout: Layout, parent: str) -> None:
 
 
 def _make(path: Path, *, v1: bool) -> None:
-    if path.exists():
-        return
     with suppress(FileExistsError):
         path.mkdir()
     if v1 and (path / "cpuset.cpus").exists():
-        # A new v1 cpuset is empty and takes nobody in.
+        # A new v1 cpuset is empty and takes nobody in; also one that is being made by another boot.
         for name in ("cpuset.cpus", "cpuset.mems"):
-            shutil.copyfile(path.parent / name, path / name)
+            if not (path / name).read_text().strip():
+                shutil.copyfile(path.parent / name, path / name)
 
 
 def _write(path: Path, value: str) -> None:

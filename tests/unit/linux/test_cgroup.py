@@ -107,3 +107,18 @@ def test_shares_are_what_the_kernel_takes(shares: int) -> None:
     v2 = dict(writes(V2, Values(cpu_shares=shares)))
     assert 2 <= int(v1["cpu/hull-0001/U/cpu.shares"]) <= 262_144
     assert 1 <= int(v2["hull-0001/U/cpu.weight"]) <= 10_000
+
+
+def test_a_cpuset_that_another_boot_has_just_made_is_filled(tmp_path: Path) -> None:
+    """Two zones boot at once: one makes the parent, the other must not go on while it is empty."""
+    mine = tmp_path / "hull-1234"
+    mine.mkdir()
+    for name, value in (("cpuset.cpus", "0-1\n"), ("cpuset.mems", "0\n")):
+        (tmp_path / name).write_text(value)
+        (mine / name).write_text("\n")
+    cgroup._make(mine, v1=True)
+    assert (mine / "cpuset.cpus").read_text() == "0-1\n"
+    assert (mine / "cpuset.mems").read_text() == "0\n"
+    (mine / "cpuset.cpus").write_text("1\n")
+    cgroup._make(mine, v1=True)
+    assert (mine / "cpuset.cpus").read_text() == "1\n"
