@@ -76,7 +76,12 @@ class Population:
             if setup in ("new", "new-running"):
                 payload |= {"autoboot": setup == "new-running"}
             elif setup == "new-docker":
-                payload = {**VMS["docker"], "alias": "new", **payload, "image_uuid": "{docker_image}"}
+                payload = {
+                    **VMS["docker"],
+                    "alias": "new",
+                    **payload,
+                    "image_uuid": "{docker_image}",
+                }
             elif setup == "any-new":
                 # What the row itself makes is called `new`.
                 undo.callback(self._remove, "alias=new")
@@ -109,7 +114,7 @@ class Population:
 
 def make_image(directory: Path, uuid: str, data: bytes, **changes: object) -> tuple[Path, Path]:
     manifest, file = directory / f"{uuid}.imgmanifest", directory / f"{uuid}.tar"
-    manifest.write_text(json.dumps(manifest_for(data, uuid=uuid, **changes)))
+    manifest.write_text(json.dumps(manifest_for(data) | {"uuid": uuid} | changes))
     file.write_bytes(data)
     return manifest, file
 

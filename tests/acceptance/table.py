@@ -74,7 +74,7 @@ def load() -> list[Row]:
         row
         for name, section in sections.items()
         for given in section["rows"]
-        for row in _rows(name.partition(" – ")[0], section, given)
+        for row in _rows(name.partition(": ")[0], section, given)
     ]
 
 

@@ -20,13 +20,13 @@ from tests.integration.hosts import BIN, CHECKOUT, Done
 ROWS = load()
 # Every part of the facts that speaks of commands of this part of Hull, and how many rows at least.
 SECTIONS = {
-    **{"vmadm §1": 40, "vmadm §2": 50, "vmadm §3": 90, "vmadm §4": 40, "vmadm §6": 80},
-    **{"vmadm §7": 20, "vmadm §8": 6, "vmadm §9": 10, "vmadm §11": 12},
-    **{"imgadm §1": 15, "imgadm §2": 12, "imgadm §3": 14, "imgadm §4": 5, "imgadm §5": 8},
-    **{"imgadm §6": 6, "imgadm §7": 15},
-    **{"zones §1": 4, "zones §2": 20, "zones §3": 20, "zones §4": 9},
-    **{"boot §6": 40, "boot §8": 25},
-}
+    "vmadm §1": 40, "vmadm §2": 50, "vmadm §3": 90, "vmadm §4": 40, "vmadm §6": 80,
+    "vmadm §7": 20, "vmadm §8": 6, "vmadm §9": 10, "vmadm §11": 12,
+    "imgadm §1": 15, "imgadm §2": 12, "imgadm §3": 14, "imgadm §4": 5, "imgadm §5": 8,
+    "imgadm §6": 6, "imgadm §7": 15,
+    "zones §1": 4, "zones §2": 20, "zones §3": 20, "zones §4": 9,
+    "boot §6": 40, "boot §8": 25,
+}  # fmt: skip
 NEEDS = [pytest.mark.needs_root, pytest.mark.needs_btrfs, pytest.mark.needs_netns]
 NEEDS += [pytest.mark.needs_zones]
 IN_NETNS = ("vminfo", "http")
