@@ -17,9 +17,6 @@ from hull.linux.lock import lock
 from hull.paths import Paths
 from hull.wire import Json, JsonObject
 
-# What else is in SmartOS's imgadm.conf; nothing here reads it.
-SETTINGS: JsonObject = {"dockerImportSkipUuids": True, "upgradedToVer": "3.0.0"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Configured:
