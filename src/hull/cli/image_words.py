@@ -114,14 +114,6 @@ def log_level(*, verbose: bool) -> int:
     return LEVELS["trace"] if verbose else asked
 
 
-def source_of_record() -> JsonObject:
-    """Where a record was written, if IMGADM_LOG_LEVEL asks for everything."""
-    if os.environ.get("IMGADM_LOG_LEVEL") != "trace":
-        return {}
-    frame = sys._getframe(2)  # whoever called log()
-    return {"src": {"file": frame.f_code.co_filename, "line": frame.f_lineno}}
-
-
 def asked_for_sources() -> bool:
     return os.environ.get("IMGADM_LOG_LEVEL") == "trace"
 
@@ -143,7 +135,6 @@ def log(level: int, message: str, **fields: Json) -> None:
         "level": level,
         **fields,
         **(source_of(sys._getframe(1)) if asked_for_sources() else {}),
-        **source_of_record(),
         "msg": message,
         "time": f"{stamp}.{int(now % 1 * 1000):03}Z",
         "v": 0,
