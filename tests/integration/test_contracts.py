@@ -64,7 +64,8 @@ def lint(tree: Path) -> tuple[set[str], str]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    shutil.copytree(TOP / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(TOP / "src", tmp_path / "src", symlinks=True, ignore=ignore)
     shutil.copy(TOP / "pyproject.toml", tmp_path)
     return tmp_path
 

@@ -259,9 +259,7 @@ def test_host_dependent_mistakes_are_all_named(clean_host: TestHost, base_image:
     done = clean_host("vmadm", "create", stdin=json.dumps(payload), check=False)
     assert done.returncode == 1
     assert "imgadm import 00000000-0000-4000-8000-000000000000" in done.stderr
-    assert (
-        'nics[0].nic_tag: Invalid nic tag "external" (nic tags here: admin)' in done.stderr
-    )
+    assert 'nics[0].nic_tag: Invalid nic tag "external" (nic tags here: admin)' in done.stderr
 
 
 def test_a_create_that_fails_in_the_middle_undoes_itself(
