@@ -9,6 +9,7 @@ from hull.daemon.api_vms import verb_routes
 from hull.daemon.api_zones import zone_routes
 from hull.daemon.events import Bus, Subscription, ready_event
 from hull.daemon.route import Request, Route
+from hull.daemon.schemas import OBJECT, OBJECTS, TEXT, UUID_RESULT, YES_NO, exactly
 from hull.errors import Usage
 from hull.host.host import Host
 from hull.model.payload import brand_of, decode_create, validate
@@ -16,19 +17,7 @@ from hull.model.schema import vm_schema
 from hull.vm import check, create, delete, login, lookup, snapshot, start, stop, update
 from hull.wire import Json, JsonObject, problems_to_json
 
-OBJECT: JsonObject = {"type": "object"}
-OBJECTS: JsonObject = {"type": "array", "items": OBJECT}
 VERSION = "0.1.0"
-
-
-def _object(**properties: JsonObject) -> JsonObject:
-    """The schema of an object with exactly these members, all of them required."""
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(properties),
-        "additionalProperties": False,
-    }
 
 
 def _payload(action: str) -> JsonObject:
@@ -36,13 +25,10 @@ def _payload(action: str) -> JsonObject:
     return vm_schema(action) | {"$id": f"urn:hull:{action}"}
 
 
-TEXT: JsonObject = {"type": "string"}
-YES_NO: JsonObject = {"type": "boolean"}
-UUID_RESULT = _object(uuid=TEXT)
 PROBLEMS = OBJECTS | {"items": openapi.PROBLEM_SCHEMA}
 # `warnings`: what of the payload was ignored.
-CHANGED_RESULT = _object(uuid=TEXT, warnings=PROBLEMS)
-STATE_RESULT = _object(uuid=TEXT, already=YES_NO, state=TEXT)
+CHANGED_RESULT = exactly(uuid=TEXT, warnings=PROBLEMS)
+STATE_RESULT = exactly(uuid=TEXT, already=YES_NO, state=TEXT)
 FORCE: JsonObject = {
     "type": "object",
     "properties": {"force": {"type": "boolean", "description": "kill, do not ask"}},
@@ -56,7 +42,7 @@ STOP: JsonObject = {
     },
     "additionalProperties": False,
 }
-NAME = _object(name=TEXT)
+NAME = exactly(name=TEXT)
 
 
 def routes(host: Host, bus: Bus) -> list[Route]:
@@ -95,7 +81,7 @@ def _general(host: Host, bus: Bus) -> list[Route]:
             path="/ping",
             handler=ping,
             doc="Say that hulld is there.",
-            result=_object(ping=TEXT, version=TEXT, server_uuid=TEXT),
+            result=exactly(ping=TEXT, version=TEXT, server_uuid=TEXT),
         ),
         Route(
             method="GET",
@@ -156,8 +142,8 @@ def _vms(host: Host) -> list[Route]:
             action="validate",
             handler=lambda request: _validate(request, host),
             doc="Say what is wrong with a payload.",
-            body=_object(action=TEXT, brand=TEXT, payload=OBJECT),
-            result=_object(brand=TEXT, valid=YES_NO, problems=PROBLEMS, report=OBJECT),
+            body=exactly(action=TEXT, brand=TEXT, payload=OBJECT),
+            result=exactly(brand=TEXT, valid=YES_NO, problems=PROBLEMS, report=OBJECT),
         ),
     ]
 
@@ -284,7 +270,7 @@ def _changing_and_entering(host: Host) -> list[Route]:
             handler=lambda request: login.login(request.params["uuid"], request.body, host),
             doc="How the caller, root on this host, enters the zone: a program to run.",
             body=login.BODY,
-            result=_object(argv=OBJECTS | {"items": TEXT}, process=TEXT, tty_socket=TEXT),
+            result=exactly(argv=OBJECTS | {"items": TEXT}, process=TEXT, tty_socket=TEXT),
             mutates=True,
         ),
         Route(
@@ -292,7 +278,7 @@ def _changing_and_entering(host: Host) -> list[Route]:
             path=VM_PATH + "/console",
             handler=_by_uuid(login.console, host),
             doc="The sockets of a running zone's console.",
-            result=_object(socket=TEXT, control=TEXT),
+            result=exactly(socket=TEXT, control=TEXT),
         ),
     ]
 
@@ -312,7 +298,7 @@ def _snapshots(host: Host) -> list[Route]:
             handler=named(snapshot.create_snapshot),
             doc="Freeze a VM's file system.",
             body=NAME,
-            result=_object(uuid=TEXT, name=TEXT),
+            result=exactly(uuid=TEXT, name=TEXT),
             mutates=True,
         ),
         Route(
@@ -322,7 +308,7 @@ def _snapshots(host: Host) -> list[Route]:
             handler=named(snapshot.rollback_snapshot),
             doc="Go back to a snapshot; newer ones are destroyed, and the VM boots.",
             body=NAME,
-            result=_object(uuid=TEXT, name=TEXT),
+            result=exactly(uuid=TEXT, name=TEXT),
             long=True,
             mutates=True,
         ),
@@ -332,7 +318,7 @@ def _snapshots(host: Host) -> list[Route]:
             handler=named(snapshot.delete_snapshot),
             doc="Destroy a snapshot.",
             query={"name": "the snapshot's name"},
-            result=_object(uuid=TEXT, name=TEXT),
+            result=exactly(uuid=TEXT, name=TEXT),
             mutates=True,
         ),
     ]

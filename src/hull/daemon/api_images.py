@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from hull.daemon.route import Request, Route
+from hull.daemon.schemas import OBJECT, OBJECTS, TEXT, TEXTS, YES_NO, at_most
 from hull.errors import NotFound, Refused
 from hull.host.host import Host
 from hull.image import delete, import_, publish, sources, store, update, view
@@ -11,21 +12,7 @@ from hull.image.create import Wanted
 from hull.vm.image import create_image
 from hull.wire import Json, JsonObject
 
-TEXT: JsonObject = {"type": "string"}
-OBJECT: JsonObject = {"type": "object"}
-OBJECTS: JsonObject = {"type": "array", "items": OBJECT}
-TEXTS: JsonObject = {"type": "array", "items": TEXT}
-FLAG: JsonObject = {"type": "boolean"}
 POOL = {"pool": "the zpool; there is only one"}
-
-
-def _body(required: list[Json], **properties: JsonObject) -> JsonObject:
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": required,
-        "additionalProperties": False,
-    }
 
 
 def text_of(request: Request, key: str, default: str = "") -> str:
@@ -106,7 +93,7 @@ def _coming(host: Host) -> list[Route]:
             action="import",
             handler=lambda request: _import(request, host),
             doc="Fetch an image, and what it is laid over, from a source and install it.",
-            body=_body(["name"], name=TEXT, source=TEXT, channel=TEXT, pool=TEXT),
+            body=at_most(["name"], name=TEXT, source=TEXT, channel=TEXT, pool=TEXT),
             result=OBJECT,
             long=True,
             mutates=True,
@@ -117,7 +104,7 @@ def _coming(host: Host) -> list[Route]:
             action="install",
             handler=lambda request: _install(request, host),
             doc="Install an image from a manifest and a file of this host.",
-            body=_body(["manifest", "file"], manifest=OBJECT, file=TEXT, pool=TEXT),
+            body=at_most(["manifest", "file"], manifest=OBJECT, file=TEXT, pool=TEXT),
             result=OBJECT,
             long=True,
             mutates=True,
@@ -128,7 +115,7 @@ def _coming(host: Host) -> list[Route]:
             action="reinstall",
             handler=lambda request: _reinstall(request, host),
             doc="Make an installed image, of which nothing was made, anew from its source.",
-            body=_body(["uuid"], uuid=TEXT, pool=TEXT),
+            body=at_most(["uuid"], uuid=TEXT, pool=TEXT),
             result=OBJECT,
             long=True,
             mutates=True,
@@ -164,13 +151,13 @@ def _publish(request: Request, host: Host) -> Json:
     )
 
 
-CREATE = _body(
+CREATE = at_most(
     ["vm", "manifest"],
     vm=TEXT,
     manifest=OBJECT,
     output=TEXT,
     compression=TEXT,
-    incremental=FLAG,
+    incremental=YES_NO,
     max_origin_depth={"type": "integer", "minimum": 1},
     script=TEXT,
     publish=TEXT,
@@ -196,8 +183,8 @@ def _making(host: Host) -> list[Route]:
             action="publish",
             handler=lambda request: _publish(request, host),
             doc="Send a manifest and a file of this host to an image server.",
-            body=_body(
-                ["manifest", "file", "url"], manifest=OBJECT, file=TEXT, url=TEXT, insecure=FLAG
+            body=at_most(
+                ["manifest", "file", "url"], manifest=OBJECT, file=TEXT, url=TEXT, insecure=YES_NO
             ),
             result=OBJECT,
             long=True,
@@ -253,7 +240,7 @@ def _keeping(host: Host) -> list[Route]:
                 progress=request.progress,
             ),
             doc="Take over what the sources say of installed images by now.",
-            body=_body([], uuids=TEXTS, dry_run=FLAG),
+            body=at_most([], uuids=TEXTS, dry_run=YES_NO),
             result=OBJECT,
             long=True,
             mutates=True,
@@ -273,7 +260,7 @@ def _keeping(host: Host) -> list[Route]:
                 host.pool, host.paths, texts_of(request, "uuids"), request.progress
             ),
             doc="Delete images that are unused, in this order.",
-            body=_body(["uuids"], uuids=TEXTS),
+            body=at_most(["uuids"], uuids=TEXTS),
             result=OBJECT,
             long=True,
             mutates=True,
@@ -355,7 +342,7 @@ def _sources(host: Host) -> list[Route]:
             path="/sources",
             handler=lambda request: _add_source(request, host),
             doc="Add an image source, once it answers.",
-            body=_body(["url"], url=TEXT, type=TEXT, insecure=FLAG, force=FLAG),
+            body=at_most(["url"], url=TEXT, type=TEXT, insecure=YES_NO, force=YES_NO),
             result=OBJECT,
             long=True,
             mutates=True,
@@ -365,7 +352,7 @@ def _sources(host: Host) -> list[Route]:
             path="/sources",
             handler=lambda request: _replace_sources(request, host),
             doc="Have these image sources, in this order; new ones must answer.",
-            body=_body(["sources"], sources=OBJECTS, force=FLAG),
+            body=at_most(["sources"], sources=OBJECTS, force=YES_NO),
             result=OBJECTS,
             long=True,
             mutates=True,

@@ -2,25 +2,12 @@
 """What hulld can be asked about VMs beyond their life and configuration: vmadm's other verbs."""
 
 from hull.daemon.route import Request, Route
+from hull.daemon.schemas import OBJECT, TEXT, UUID_RESULT, exactly
 from hull.host.host import Host
 from hull.vm import info, kill, receive, reprovision, send
-from hull.wire import Json, JsonObject
+from hull.wire import Json
 
 VM_PATH = "/vms/{uuid}"
-TEXT: JsonObject = {"type": "string"}
-OBJECT: JsonObject = {"type": "object"}
-
-
-def _object(**properties: JsonObject) -> JsonObject:
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-UUID_RESULT = _object(uuid=TEXT)
 
 
 def verb_routes(host: Host) -> list[Route]:
@@ -36,8 +23,8 @@ def verb_routes(host: Host) -> list[Route]:
             action="kill",
             handler=named_kill,
             doc="Send a signal to a VM's init.",
-            body=_object(signal=TEXT),
-            result=_object(uuid=TEXT, signal=TEXT),
+            body=exactly(signal=TEXT),
+            result=exactly(uuid=TEXT, signal=TEXT),
             mutates=True,
         ),
         Route(
@@ -46,7 +33,7 @@ def verb_routes(host: Host) -> list[Route]:
             action="sysrq",
             handler=lambda request: kill.sysrq(request.params["uuid"], host),
             doc="Press a key of a guest's; zones have none.",
-            body=_object(type={"enum": ["nmi", "screenshot"]}),
+            body=exactly(type={"enum": ["nmi", "screenshot"]}),
             result=UUID_RESULT,
             mutates=True,
         ),
@@ -65,7 +52,7 @@ def verb_routes(host: Host) -> list[Route]:
                 request.params["uuid"], request.body, host
             ),
             doc="Replace a VM's root by a clone of another image.",
-            body=_object(image_uuid=TEXT),
+            body=exactly(image_uuid=TEXT),
             result=UUID_RESULT,
             long=True,
             mutates=True,
@@ -83,7 +70,7 @@ def stream_routes(host: Host) -> list[Route]:
             action="send",
             handler=lambda request: send.send(request.params["uuid"], request.fd, host),
             doc="Stop a VM, and write it as a stream to the caller's file descriptor.",
-            body=_object(),
+            body=exactly(),
             result=UUID_RESULT,
             long=True,
             mutates=True,
@@ -95,7 +82,7 @@ def stream_routes(host: Host) -> list[Route]:
             action="receive",
             handler=lambda request: receive.receive(request.fd, host),
             doc="Make a VM of the stream that the caller's file descriptor brings.",
-            body=_object(),
+            body=exactly(),
             result=UUID_RESULT,
             long=True,
             mutates=True,

@@ -4,19 +4,12 @@
 from collections.abc import Callable
 
 from hull.daemon.route import Request, Route
+from hull.daemon.schemas import OBJECT, TEXT, UUID_RESULT
 from hull.host.host import Host
 from hull.host.sysinfo import sysinfo
 from hull.vm import lookup, zones
 from hull.wire import Json, JsonObject
 
-TEXT: JsonObject = {"type": "string"}
-OBJECT: JsonObject = {"type": "object"}
-UUID_RESULT: JsonObject = {
-    "type": "object",
-    "properties": {"uuid": TEXT},
-    "required": ["uuid"],
-    "additionalProperties": False,
-}
 ZONE = "/zones/{name}"
 INIT: JsonObject = {"type": "string", "description": "instead of the zone's init, this once"}
 
