@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from hull.brand.privilege import CAPABILITIES
+from hull.model.prop import Kind, rows
+from hull.model.vm import VM
 from tests.integration.hosts import TestHost, wait_for
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_zones]
@@ -60,6 +62,22 @@ def refused(host: TestHost, *argv: str, stdin: str = "") -> str:
     done = host(*argv, stdin=stdin, check=False)
     assert done.returncode == 1
     return done.stderr
+
+
+def test_the_largest_of_everything_boots(clean_host: TestHost, base_image: str) -> None:
+    """What is accepted holds: no number is too large for the kernel afterwards."""
+    largest = {
+        name: row.largest
+        for name, row in rows(VM).items()
+        if row.kind is Kind.INTEGER and row.allows("J", "c") and not row.choices and name != "ram"
+    }
+    uuid = clean_host.create(image_uuid=base_image, **largest)
+    assert sh(clean_host, uuid, "echo up") == "up"
+    update(clean_host, uuid, max_lwps=100, cpu_cap=50)
+    update(clean_host, uuid, max_lwps=largest["max_lwps"], cpu_cap=largest["cpu_cap"])
+    shown = get(clean_host, uuid)
+    wanted = largest | {"cpu_shares": 65535}  # SmartOS's own cap
+    assert not {name for name in wanted.keys() & shown.keys() if shown[name] != wanted[name]}
 
 
 def test_filesystems(clean_host: TestHost, base_image: str, shared: Path) -> None:

@@ -21,6 +21,10 @@ from hull.errors import HostError, KernelError, Timeout
 from hull.linux import mount
 
 CPU_PERIOD = 100_000  # microseconds
+# What the kernel takes at most; more means the same.
+MOST_PROCESSES = 1 << 22
+MOST_QUOTA = 1 << 43  # microseconds: it counts in 2^-20 of a CPU, in 64 bits
+MOST_MEMORY = (1 << 63) - 4096  # bytes
 # What a zone may open; mknod is not among it. The first wall is that its mounts have no devices.
 DEVICES = (
     "c 1:3 rw",  # null
@@ -99,13 +103,13 @@ def limit_writes(group: "Group", values: Values) -> Iterator[tuple[Path, str]]:
         yield swap_file, "-1"
         yield memory / "memory.limit_in_bytes", _or(values.memory, "-1")
         if values.memory is not None and values.swap is not None:
-            yield swap_file, str(values.memory + values.swap)
+            yield swap_file, str(min(values.memory + values.swap, MOST_MEMORY))
     elif memory := v2("memory"):
         yield memory / "memory.max", _or(values.memory, "max")
         yield memory / "memory.swap.max", _or(values.swap, "max")
     if pids := v1("pids") or v2("pids"):
-        yield pids / "pids.max", _or(values.processes, "max")
-    quota = None if values.cpu_cap is None else values.cpu_cap * CPU_PERIOD // 100
+        yield pids / "pids.max", _or(_most(values.processes, MOST_PROCESSES), "max")
+    quota = _most(values.cpu_cap and values.cpu_cap * CPU_PERIOD // 100, MOST_QUOTA)
     if cpu := v1("cpu"):
         shares = min(max(values.cpu_shares * 1024 // 100, 2), 262_144)
         yield cpu / "cpu.shares", str(shares)
@@ -123,6 +127,10 @@ def _io_writes(group: "Group", weight: int) -> Iterator[tuple[Path, str]]:
     elif io := group.v2_directory("io"):
         yield io / "io.weight", f"default {min(max(weight, 1), 10_000)}"
         yield io / "io.bfq.weight", f"default {min(max(weight, 1), 1000)}"
+
+
+def _most(value: int | None, most: int) -> int | None:
+    return None if value is None else min(value, most)
 
 
 def _or(value: int | None, otherwise: str) -> str:

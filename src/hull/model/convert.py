@@ -6,13 +6,11 @@ import math
 import re
 from collections.abc import Callable
 
-from hull.model.prop import Flat, Kind, Prop
+from hull.model.prop import LARGEST, Flat, Kind, Prop
 from hull.wire import Json
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NUMBER = re.compile(r"[+-]?[0-9]{1,30}")
-# What a signed 64-bit field of the kernel or of another tool can hold.
-LARGEST = (1 << 63) - 1
 TRUE_OR_FALSE = {"true": True, "1": True, "false": False}
 
 
@@ -67,13 +65,12 @@ def _whole(raw: Json) -> int | None:
 
 def _check_limits(number: int, row: Prop) -> None:
     unit = f" {row.unit}" if row.unit else ""
-    largest = LARGEST if row.maximum is None else row.maximum
     if row.minimum is not None and number < row.minimum:
         hint = f"use {row.minimum}{unit} or more"
         raise BadValue(f"must be at least {row.minimum}{unit}, is {describe(number)}", hint)
-    if number > largest:
-        hint = f"use {largest}{unit} or less"
-        raise BadValue(f"must be at most {largest}{unit}, is {describe(number)}", hint)
+    if number > row.largest:
+        hint = f"use {row.largest}{unit} or less"
+        raise BadValue(f"must be at most {row.largest}{unit}, is {describe(number)}", hint)
     if row.choices and number not in row.choices:
         raise BadValue(f"{number} is none of the possible values", _choices(row))
 

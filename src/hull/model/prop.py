@@ -12,6 +12,8 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
+from hull.model.units import GIB, MIB
+
 BRANDS = {
     "joyent": "J",
     "joyent-minimal": "M",
@@ -28,6 +30,10 @@ SUPPORTED = OS
 ACTIONS = {"create": "c", "receive": "r", "update": "u"}
 
 Flat = str | int | float | bool
+
+# What a signed 64-bit field of the kernel or of another tool can hold, whatever a value's unit is.
+LARGEST = (1 << 63) - 1
+UNITS = {"GiB": GIB, "MiB": MIB}
 
 
 class Kind(StrEnum):
@@ -92,6 +98,11 @@ class Prop:
                 return self.default
             case Kind.STRING | Kind.UUID | Kind.ZPOOL:
                 return self.default or ""
+
+    @property
+    def largest(self) -> int:
+        """The largest number that is taken: in bytes it still fits."""
+        return LARGEST // UNITS.get(self.unit, 1) if self.maximum is None else self.maximum
 
     def allows(self, brand: str, actions: str) -> bool:
         """Whether a payload may set it: a brand's letter, and the letters of possible actions."""

@@ -7,7 +7,7 @@ it accepts the decoder accepts, or explains: addresses, and rules between proper
 
 from collections.abc import Mapping
 
-from hull.model.convert import LARGEST, UUID
+from hull.model.convert import UUID
 from hull.model.prop import ACTIONS, BRANDS, SUPPORTED, Kind, Prop, rows
 from hull.model.record import to_json
 from hull.model.table import payload_rows
@@ -90,10 +90,7 @@ def _type_schema(row: Prop) -> JsonObject:
 
 
 def _integer_schema(row: Prop) -> JsonObject:
-    schema: JsonObject = {
-        "type": "integer",
-        "maximum": LARGEST if row.maximum is None else row.maximum,
-    }
+    schema: JsonObject = {"type": "integer", "maximum": row.largest}
     if row.minimum is not None:
         schema["minimum"] = row.minimum
     return schema | ({"enum": list(row.choices)} if row.choices else {})

@@ -26,6 +26,7 @@ from hull.zone.runtime import Limits, ZoneSpec
 
 IDS_PER_ZONE = 65536
 PAGE = 4096
+MOST_IPC = 32768  # objects of a kind that a System V IPC namespace can have (the kernel's IPCMNI)
 
 
 def start(uuid: str, host: Host) -> JsonObject:
@@ -150,9 +151,9 @@ def ipc_sysctls(vm: VM) -> dict[str, str]:
     shared = (vm.max_shm_memory or vm.max_physical_memory) * MIB
     # The kernel's own defaults for semaphores in a set, in all sets, and operations in a call.
     return {
-        "kernel.msgmni": str(vm.max_msg_ids),
-        "kernel.sem": f"32000 1024000000 500 {vm.max_sem_ids}",
-        "kernel.shmmni": str(vm.max_shm_ids),
+        "kernel.msgmni": str(min(vm.max_msg_ids, MOST_IPC)),
+        "kernel.sem": f"32000 1024000000 500 {min(vm.max_sem_ids, MOST_IPC)}",
+        "kernel.shmmni": str(min(vm.max_shm_ids, MOST_IPC)),
         "kernel.shmmax": str(shared),
         "kernel.shmall": str(shared // PAGE),
     }

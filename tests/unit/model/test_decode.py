@@ -104,7 +104,7 @@ REFUSED: list[tuple[str, Json, str]] = [
     ("quota", "10G", "write the number alone, without a unit"),
     ("quota", True, "must be a whole number"),
     ("quota", [1], "must be a whole number"),
-    ("quota", 1 << 63, "at most 9223372036854775807 GiB, is a very large number"),
+    ("quota", 1 << 63, "at most 8589934591 GiB, is a very large number"),
     ("quota", "9" * 5000, "must be a whole number"),
     ("quota", float("nan"), "must be a whole number"),
     ("max_swap", 255, "at least 256 MiB, is 255 (use 256 MiB or more)"),
