@@ -7,6 +7,8 @@ from hull.errors import InvalidPayload, Problem
 
 # ZFS's characters without the blank; a first dot or dash would meet hidden files and options.
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,254}")
+# `vmadm create-snapshot` takes % as well; ZFS itself does in the names of snapshots.
+_SNAPSHOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:%-]{0,254}")
 _MAX = 255
 
 
@@ -24,7 +26,7 @@ def check_snapshot(name: str, pool: str) -> tuple[str, str]:
     """The dataset and the short name; InvalidPayload if it is no snapshot's name."""
     dataset, at, short = name.partition("@")
     check_dataset(dataset, pool)
-    if not at or not _COMPONENT.fullmatch(short):
+    if not at or not _SNAPSHOT.fullmatch(short):
         raise _invalid(name, "is not a snapshot's name")
     return dataset, short
 
@@ -34,5 +36,5 @@ def parent_of(name: str) -> str:
 
 
 def _invalid(name: str, what: str) -> InvalidPayload:
-    hint = "POOL/NAME or POOL/NAME@SNAPSHOT, of letters, digits and . _ : -"
+    hint = "POOL/NAME or POOL/NAME@SNAPSHOT, of letters, digits and . _ : - (SNAPSHOT also %)"
     return InvalidPayload([Problem("name", f"{name!r} {what}", hint)])
