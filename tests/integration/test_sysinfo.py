@@ -53,10 +53,12 @@ def test_the_cache(host: TestHost) -> None:
     known = json.loads(cache.read_text())
     cache.write_text(json.dumps(known | {"Hostname": "cached"}))
     assert host.json("sysinfo")["Hostname"] == "cached"
-    assert "Hostname=cached" in host("sysinfo", "-p").stdout
+    parsable = host.root / "run/hull/.sysinfo.parsable"
+    parsable.write_text(parsable.read_text() + "Cached=true\n")
+    assert "Cached=true" in host("sysinfo", "-p").stdout
     assert host.json("sysinfo", "-f")["Hostname"] == os.uname().nodename
-    parsable = (host.root / "run/hull/.sysinfo.parsable").read_text()
-    assert parsable == host("sysinfo", "-p").stdout
+    assert "Cached" not in host("sysinfo", "-p").stdout
+    assert parsable.read_text() == host("sysinfo", "-p").stdout
 
 
 def test_a_shell_can_evaluate_it(host: TestHost, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ virtual one often has no DMI) is an empty text.
 import os
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from hull.host import config
 from hull.host.host import Host
@@ -35,14 +35,12 @@ ADMIN = "admin"
 def sysinfo(host: Host, *, refresh: bool) -> JsonObject:
     """`{"sysinfo": {…}, "parsable": "KEY=VALUE\\n…"}`, from the cache if that is there."""
     cache, parsable_cache = host.paths.run / ".sysinfo.json", host.paths.run / ".sysinfo.parsable"
-    if not refresh and cache.exists():
-        known = files.read_json(cache)
-        assert isinstance(known, dict)
-    else:
+    if refresh or not (cache.exists() and parsable_cache.exists()):
         known = collect(host)
+        links = {tag.name: tag.link for tag in host.datalinks.nic_tags().values()}
         files.write_json(cache, known, durable=False)
-        files.write_file(parsable_cache, parsable(known), durable=False)
-    return {"sysinfo": known, "parsable": parsable(known)}
+        files.write_file(parsable_cache, parsable(known, links), durable=False)
+    return {"sysinfo": files.read_json(cache), "parsable": parsable_cache.read_text()}
 
 
 def collect(host: Host) -> JsonObject:
@@ -107,9 +105,8 @@ def parse_boot_parameters(cmdline: str) -> JsonObject:
     return {name: value if equals else "true" for name, equals, value in pairs}
 
 
-def parsable(known: JsonObject) -> str:
-    """KEY=VALUE lines that a shell can evaluate; spaces in names are `_`."""
-    tags: dict[str, str] = {}
+def parsable(known: JsonObject, links: Mapping[str, str]) -> str:
+    """KEY=VALUE lines that a shell can evaluate; spaces in names are `_`. `links` are nic tags'."""
     lines: list[str] = []
     for key, value in known.items():
         match key, value:
@@ -117,14 +114,9 @@ def parsable(known: JsonObject) -> str:
                 lines += _flat("Bootparam", value)
             case "Disks", dict():
                 lines += _flat("Disk", value)
-            case (("Network Interfaces" | "Virtual Network Interfaces"), dict()):
-                for link, about in value.items():
-                    names = cast(dict[str, Json], about).get("NIC Names", [])
-                    tags |= {str(name): link for name in cast(list[Json], names)}
-                lines += _flat(key, value)
             case _:
                 lines += _flat(key, value)
-    lines += [f"NIC_{tag}={shlex.quote(link)}" for tag, link in tags.items()]
+    lines += [f"NIC_{tag}={shlex.quote(link)}" for tag, link in links.items()]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -212,11 +204,11 @@ def _network(host: Host) -> JsonObject:
     virtual: JsonObject = {}
     aggregations: JsonObject = {}
     for link in links:
-        about = _nic(link, addresses.get(link.index, ""), tags.get(link.name, []))
+        about = _nic(link, addresses.get(link.index, ""))
         if link.kind == "bond":
             aggregations[link.name] = _aggregation(Path("/sys/class/net") / link.name / "bonding")
         elif not link.kind and link.mac not in ("", "00:00:00:00:00:00"):  # hardware
-            physical[link.name] = about
+            physical[link.name] = about | {"NIC Names": tags.get(link.name, [])}
         elif link.name in tags:
             virtual[link.name] = about | {"Host Interface": link.name, "VLAN": "0"}
     return {
@@ -234,10 +226,9 @@ def _aggregation(bonding: Path) -> JsonObject:
     }
 
 
-def _nic(link: LinkInfo, address: str, tags: list[Json]) -> JsonObject:
+def _nic(link: LinkInfo, address: str) -> JsonObject:
     return {
         "MAC Address": link.mac,
         "ip4addr": address,
         "Link Status": "up" if link.up else "down",
-        "NIC Names": tags,
     }
