@@ -7,7 +7,7 @@ declare -gA _hull_verbs=(
     ["imgadm"]="sources avail show channels import install reinstall list get update delete ancestry vacuum create publish"
     ["vmadm"]="create list get lookup start stop reboot delete update validate create-snapshot rollback-snapshot delete-snapshot reprovision kill sysrq info send receive install events console"
     ["vminfo"]="ping status vms vm events"
-    ["zoneadm"]="list boot halt reboot ready shutdown install uninstall mark verify"
+    ["zoneadm"]="list boot halt reboot ready shutdown install uninstall detach attach mark verify"
 )
 declare -gA _hull_options=(
     ["hull up"]="--root=DIR --pool=PATH --pool-size=N --netns=NAME"
@@ -75,6 +75,8 @@ declare -gA _hull_options=(
     ["zoneadm shutdown"]="-z=ZONE -u=UUID -r="
     ["zoneadm install"]="-z=ZONE -u=UUID -x=nodataset -t=IMAGE -q=GIB"
     ["zoneadm uninstall"]="-z=ZONE -u=UUID -F="
+    ["zoneadm detach"]="-z=ZONE -u=UUID"
+    ["zoneadm attach"]="-z=ZONE -u=UUID -F="
     ["zoneadm mark"]="-z=ZONE -u=UUID"
     ["zoneadm verify"]="-z=ZONE -u=UUID"
     ["zonecfg"]="-z=ZONE -u=UUID -f=FILE"
@@ -145,6 +147,8 @@ declare -gA _hull_slots=(
     ["zoneadm shutdown"]=""
     ["zoneadm install"]=""
     ["zoneadm uninstall"]=""
+    ["zoneadm detach"]=""
+    ["zoneadm attach"]=""
     ["zoneadm mark"]="incomplete"
     ["zoneadm verify"]=""
     ["zonecfg"]="STATEMENT…"

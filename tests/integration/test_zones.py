@@ -94,6 +94,31 @@ def test_incomplete_ends_by_uninstall_only(clean_host: TestHost, base_image: str
     assert clean_host.json("vmadm", "get", uuid)["quota"] == 3
 
 
+def test_detach_and_attach(clean_host: TestHost, base_image: str) -> None:
+    host = clean_host
+    uuid = host.create(alias="apart", image_uuid=base_image, nics=NICS, quota=3)
+    host("zlogin", uuid, "echo kept > /root/file")
+    assert "must be installed before detach." in refused(host, "-z", uuid, "detach")
+    host("zoneadm", "-z", uuid, "halt")
+    assert "is already installed." in refused(host, "-z", uuid, "attach")
+    host("zoneadm", "-z", uuid, "detach")
+    assert state(host, uuid) == "configured"
+    assert refused(host, "-z", uuid, "install").endswith("is detached.")
+    assert host("zonecfg", "-z", uuid, "delete", "-F", check=False).returncode == 1
+    host("vmadm", "update", uuid, "quota=5")
+    os.kill(host.hulld_pid(), signal.SIGKILL)
+    wait_for(lambda: host("vmadm", "list", check=False).returncode == 1, what="hulld dead")
+    host.up()
+    host("zoneadm", "-z", "apart", "attach", "-F")
+    assert state(host, uuid) == "installed"
+    host("zoneadm", "-z", uuid, "boot")
+    assert host("zlogin", uuid, "cat /root/file").stdout == "kept\n"
+    assert host.json("vmadm", "get", uuid)["quota"] == 5
+    host("zoneadm", "-z", uuid, "halt")
+    host("zoneadm", "-z", uuid, "uninstall", "-F")
+    assert "no data to attach" in refused(host, "-z", uuid, "attach")
+
+
 def test_lists(clean_host: TestHost, base_image: str) -> None:
     up = clean_host.create(image_uuid=base_image)
     down = clean_host.create(image_uuid=base_image, autoboot=False)

@@ -249,6 +249,10 @@ COMMAND = Command(
         _verb(
             "uninstall", uninstall, "[-F]", "Destroy a zone's data; its record stays.", {"-F": ""}
         ),
+        _verb("detach", step("detach"), "", "Take an installed zone's data out of use."),
+        _verb(
+            "attach", step("attach"), "[-F]", "Give a configured zone its data back.", {"-F": ""}
+        ),
         _verb("mark", mark, "incomplete", "Call an installed zone incomplete."),
         _verb("verify", verify, "", "Say what stands against booting or installing a zone."),
     ),

@@ -34,6 +34,8 @@ STEPS: tuple[tuple[str, Step, JsonObject, str], ...] = (
         "Give a configured zone its data.",
     ),
     ("uninstall", zones.uninstall, _body(), "Destroy a zone's data; its record stays."),
+    ("detach", zones.detach, _body(), "Take an installed zone's data out of use."),
+    ("attach", zones.attach, _body(), "Install a configured zone on the data that it had."),
     ("mark", zones.mark, _body(), "Call an installed zone incomplete."),
 )
 

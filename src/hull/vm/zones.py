@@ -8,9 +8,9 @@ Running: its init too.
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 
-from hull.errors import InvalidPayload, InvalidState
+from hull.errors import InvalidPayload, InvalidState, NotFound
 from hull.host.host import Host
 from hull.model.payload import decode_create
 from hull.vm import network
@@ -18,10 +18,11 @@ from hull.vm.announce import operation
 from hull.vm.check import check_identity, check_image, check_nics
 from hull.vm.complete import complete
 from hull.vm.create import claim, create_dataset, mark_installed, write_first_files
+from hull.vm.dataset import properties
 from hull.vm.delete import destroy
 from hull.vm.hold import require_destructible
 from hull.vm.login import find_zone
-from hull.vm.ready import boot_zone, make_ready
+from hull.vm.ready import boot_zone, make_ready, require_installed
 from hull.vm.stop import halt, shut_down
 from hull.wire import JsonObject
 from hull.zone.index import CONFIGURED, INCOMPLETE, INSTALLED, Zone
@@ -52,6 +53,11 @@ def unconfigure(name: str, host: Host) -> JsonObject:
             raise InvalidState(
                 f"Zone {uuid} not in configured state; delete not allowed.",
                 hint=f"`zoneadm -z {uuid} uninstall` first, or `vmadm delete {uuid}`",
+            )
+        if has_data(uuid, host):
+            raise InvalidState(
+                f"Zone {uuid} is detached: its data is still there; delete not allowed.",
+                hint=f"`zoneadm -z {uuid} attach`, or `vmadm delete {uuid}`, data and all",
             )
         destroy(uuid, host)
     return {"uuid": uuid}
@@ -109,7 +115,11 @@ def install(name: str, wanted: JsonObject, host: Host) -> JsonObject:
     """
 
     def act(zone: Zone) -> None:
-        require_configured(zone, host)
+        require_configured(zone, host, "install")
+        if has_data(zone.uuid, host):
+            raise InvalidState(
+                f"zone '{zone.uuid}': is detached.", hint=f"`zoneadm -z {zone.uuid} attach`"
+            )
         changes = {key: wanted[key] for key in ("image_uuid", "quota") if wanted.get(key)}
         vm = replace(zone.vm, **changes)  # type: ignore[arg-type]  # the route's schema has checked them
         if problems := list(check_image(vm, host)):
@@ -152,13 +162,51 @@ def uninstall(name: str, wanted: JsonObject, host: Host) -> JsonObject:
     return _on(name, host, act)
 
 
+def detach(name: str, wanted: JsonObject, host: Host) -> JsonObject:
+    """Take an installed zone's data out of use; `attach` puts it back, with the record of then."""
+    del wanted
+
+    def act(zone: Zone) -> None:
+        require_installed(zone, host, "detach")
+        require_destructible(zone.vm, "detach")
+        host.index.change(zone.uuid, zone_state=CONFIGURED, provisioning=False)
+
+    return _on(name, host, act)
+
+
+def attach(name: str, wanted: JsonObject, host: Host) -> JsonObject:
+    """Install a configured zone on the data that `detach` left it."""
+    del wanted
+
+    def act(zone: Zone) -> None:
+        require_configured(zone, host, "attach")
+        if not has_data(zone.uuid, host):
+            raise InvalidState(
+                f"zone '{zone.uuid}': there is no data to attach.",
+                hint=f"`zoneadm -z {zone.uuid} install` makes it from the image",
+            )
+        for dataset, said in properties(zone.vm, host).items():
+            host.pool.set(dataset, **asdict(said))  # what was changed meanwhile holds now
+        host.index.change(zone.uuid, zone_state=INSTALLED)
+
+    return _on(name, host, act)
+
+
+def has_data(uuid: str, host: Host) -> bool:
+    """Whether the zone has a dataset; a configured one has if it was detached."""
+    try:
+        _require_dataset(uuid, host)
+    except NotFound:
+        return False
+    return True
+
+
 def mark(name: str, wanted: JsonObject, host: Host) -> JsonObject:
     """Call an installed zone incomplete; only uninstall ends that."""
     del wanted
 
     def act(zone: Zone) -> None:
-        if host.boots.find(zone.uuid) or zone.zone_state != INSTALLED:
-            raise InvalidState(f"zone '{zone.uuid}': must be installed before mark.")
+        require_installed(zone, host, "mark")
         host.index.change(zone.uuid, zone_state=INCOMPLETE, kept=True)
 
     return _on(name, host, act)
@@ -171,7 +219,7 @@ def verify(name: str, host: Host) -> JsonObject:
     if zone.zone_state == CONFIGURED:
         problems += check_image(zone.vm, host)
     else:
-        _require_dataset(zone, host)
+        _require_dataset(zone.uuid, host)
     if problems:
         raise InvalidPayload(problems)
     return {"uuid": zone.uuid}
@@ -182,12 +230,12 @@ def require_up(zone: Zone, host: Host, verb: str) -> None:
         raise InvalidState(f"zone '{zone.uuid}': must be running before {verb}.")
 
 
-def require_configured(zone: Zone, host: Host) -> None:
+def require_configured(zone: Zone, host: Host, verb: str) -> None:
     if zone.zone_state == INCOMPLETE:
         raise InvalidState(f"zone '{zone.uuid}': zone is incomplete; uninstall required.")
     if host.boots.find(zone.uuid):
         state = "ready" if _is_held(zone, host) else "running"
-        raise InvalidState(f"zone '{zone.uuid}': install operation is invalid for {state} zones.")
+        raise InvalidState(f"zone '{zone.uuid}': {verb} operation is invalid for {state} zones.")
     if zone.zone_state != CONFIGURED:
         raise InvalidState(f"zone '{zone.uuid}': is already installed.")
 
@@ -197,8 +245,8 @@ def _is_held(zone: Zone, host: Host) -> bool:
     return entry is not None and entry.held
 
 
-def _require_dataset(zone: Zone, host: Host) -> None:
-    host.pool.datasets(host.dataset(zone.uuid), usage=False)
+def _require_dataset(uuid: str, host: Host) -> None:
+    host.pool.datasets(host.dataset(uuid), usage=False)
 
 
 def _on(name: str, host: Host, act: Callable[[Zone], None]) -> JsonObject:
