@@ -27,7 +27,8 @@ def state(zone: index.Zone, host: Host) -> str:
     """What `vmadm list` says."""
     if zone.failed:
         return "failed"
-    if zone.provisioning and host.boots.find(zone.uuid):
+    boot = host.boots.find(zone.uuid)
+    if zone.provisioning and boot and not boot.held:
         return "provisioning"
     now = zone_state(zone, host)
     return "stopped" if now == index.INSTALLED else now
