@@ -54,6 +54,8 @@ def served(host: TestHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         push.image(
             "tests/alone", "1", [alone], config={"Entrypoint": ["/busybox", "echo", "alone"]}
         )
+        push.image("tests/box", "2", [a_base()], config=CONFIG | {"Cmd": ["echo", "two"]})
+        push.image("tests/box", "next", [a_base()], config=CONFIG | {"Cmd": ["echo", "two"]})
     with registry(directory, netns=host.netns) as url:
         host("imgadm", "sources", "-a", url, "-t", "docker")
         yield url
@@ -260,6 +262,33 @@ def test_hulld_may_end_and_return(box: Box) -> None:
     down = (once, never, stopped)
     assert [box.get(uuid)["state"] for uuid in down] == ["stopped"] * 3
     assert box.log(once) == box.log(never) == ["stdout once"]
+
+
+def test_another_image_says_what_is_run_unless_the_payload_did(box: Box) -> None:
+    box.host("imgadm", "import", "tests/box:2")
+    other = str(box.host.json("imgadm", "show", "tests/box:2")["uuid"])
+    uuid = box.create(user="7:8", env=["MORE=yes"])
+    box.host("vmadm", "reprovision", uuid, stdin=json.dumps({"image_uuid": other}))
+    wait_for(lambda: box.log(uuid)[-1:] == ["stdout two"], what="the new image's command")
+    got = box.get(uuid)
+    assert got["image_uuid"] == other
+    said = got["internal_metadata"]
+    assert isinstance(said, dict)
+    assert said["docker:user"] == "7:8"
+    assert set(json.loads(str(said["docker:env"]))) == {
+        "GREETING=hello", "PATH=/bin:/tools", "MORE=yes",
+    }  # fmt: skip
+
+
+def test_a_second_tag_of_an_image_that_is_here(clean_host: TestHost, served: str) -> None:
+    del served
+    clean_host("imgadm", "import", "tests/box:2")
+    said = clean_host("imgadm", "import", "tests/box:next").stdout
+    assert "is already installed" in said
+    assert "tests/box:next too" in said
+    uuid = str(clean_host.json("imgadm", "show", "tests/box:2")["uuid"])
+    table = clean_host("imgadm", "list", "--docker").stdout.splitlines()
+    assert sorted(line.split()[2] for line in table if uuid in line) == ["2", "next"]
 
 
 def test_an_image_that_is_one_program(clean_host: TestHost, served: str) -> None:

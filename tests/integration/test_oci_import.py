@@ -203,6 +203,21 @@ def test_images_share_layers_but_not_what_they_run(target: import_.Target, serve
     assert len(store.images(target.pool, target.paths)) == 3
 
 
+def test_a_tag_moves_to_the_image_that_has_it_now(target: import_.Target, served: Push) -> None:
+    served.image("tests/moving", "1", [base_layer()], config={"Cmd": ["old"]})
+    old = fetch(target, served.url, "tests/moving:1")["uuid"]
+    served.image("tests/moving", "1", [base_layer()], config={"Cmd": ["new"]})
+    new = fetch(target, served.url, "tests/moving:1")["uuid"]
+    assert new != old
+
+    def tags(uuid: object) -> set[str]:
+        found = record_of(target, uuid)["tags"]
+        assert isinstance(found, dict)
+        return {name for name in found if name.startswith("docker:tag:")}
+
+    assert (tags(old), tags(new)) == (set(), {"docker:tag:1"})
+
+
 def test_an_index_is_for_many_machines(target: import_.Target, served: Push) -> None:
     other = "s390x" if architecture() != "s390x" else "arm64"
     foreign = served.image("tests/many", "f", [upper_layer()], architecture=other)

@@ -25,6 +25,7 @@ from hull.image.prefetch import prefetch
 from hull.image.receive import check_importable, check_origin, receive
 from hull.image.source import Source
 from hull.image.sources import Configured, named, open_source
+from hull.image.tag import claim_tags
 from hull.paths import Paths
 from hull.storage.pool import Pool
 from hull.wire import Json, JsonObject
@@ -73,6 +74,8 @@ def import_image(
         whence = f" from {have.source}" if have.source else ""
         what = f"Image {have.manifest.uuid} ({have.manifest.title})"
         progress(_line(f"{what} is already installed", whence))
+        for tag in claim_tags(target.pool, target.paths, manifest):
+            progress(_line(f"Image {manifest.uuid} is {tag} too"))
         return outcome(have.manifest)
     via = f', channel "{channel}"' if channel else ""
     progress(_line(f'Importing {manifest.uuid} ({manifest.title}) from "{found.url}"', via))
@@ -81,6 +84,7 @@ def import_image(
     except Error as exc:
         progress(_line(f"Aborting ({exc.message})"))
         raise
+    claim_tags(target.pool, target.paths, manifest)
     return outcome(manifest)
 
 

@@ -24,6 +24,7 @@ from hull.brand.docker import Container
 from hull.errors import HostError, InvalidPayload, NotFound, Problem
 from hull.host.host import Host
 from hull.image import store
+from hull.image.tag import tags_of
 from hull.linux import inroot
 from hull.model.prop import Flat
 from hull.model.vm import VM
@@ -48,12 +49,27 @@ FROM_IMAGE = {
 # -- what to run -----------------------------------------------------------------------------------
 def with_image(vm: VM, host: Host) -> VM:
     """A VM that is to be made, with what its image says of what it runs."""
-    if not vm.docker or not store.is_installed(host.paths, vm.image_uuid, vm.zpool):
+    if not vm.docker:
         return vm
-    tags = store.get(host.paths, vm.image_uuid, vm.zpool).manifest.data.get("tags")
-    config = tags.get("docker:config") if isinstance(tags, dict) else None
-    said = config if isinstance(config, dict) else {}
-    return replace(vm, internal_metadata=merge(vm.internal_metadata, from_image(said)))
+    said = from_image(config_of(vm, host))
+    return replace(vm, internal_metadata=merge(vm.internal_metadata, said))
+
+
+def reimaged(vm: VM, image_uuid: str, host: Host) -> VM:
+    """A VM with another image: what the old one said of what it runs is the new one's to say."""
+    moved = replace(vm, image_uuid=image_uuid)
+    if not vm.docker:
+        return moved
+    own = without(vm.internal_metadata, from_image(config_of(vm, host)))
+    return with_image(replace(moved, internal_metadata=own), host)
+
+
+def config_of(vm: VM, host: Host) -> Mapping[str, Json]:
+    """What a VM's image says of what it runs; nothing if the image is not here."""
+    if not store.is_installed(host.paths, vm.image_uuid, vm.zpool):
+        return {}
+    config = tags_of(store.get(host.paths, vm.image_uuid, vm.zpool).manifest).get("docker:config")
+    return config if isinstance(config, dict) else {}
 
 
 def from_image(config: Mapping[str, Json]) -> dict[str, Flat]:
@@ -77,6 +93,16 @@ def merge(given: Mapping[str, Flat], image: Mapping[str, Flat]) -> dict[str, Fla
             env = environment(own["docker:env"]) | environment(given["docker:env"])
             merged["docker:env"] = json.dumps([f"{name}={value}" for name, value in env.items()])
     return merged
+
+
+def without(metadata: Mapping[str, Flat], image: Mapping[str, Flat]) -> dict[str, Flat]:
+    """What `merge` was given: what is as the image says is taken to be the image's."""
+    own = {key: value for key, value in metadata.items() if image.get(key) != value}
+    if "docker:env" in own and "docker:env" in image:
+        said = environment(image["docker:env"])
+        kept = environment(own["docker:env"]).items() - said.items()
+        own["docker:env"] = json.dumps([f"{name}={value}" for name, value in sorted(kept)])
+    return own
 
 
 def strings(value: Flat) -> list[str]:

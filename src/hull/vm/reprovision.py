@@ -8,7 +8,6 @@ the new one, and hulld's next start goes on where a crash has ended it. Before, 
 import logging
 import shutil
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from hull.errors import Error, InUse, InvalidPayload, InvalidState, NotFound, Problem
@@ -17,6 +16,7 @@ from hull.image import store
 from hull.linux import inroot
 from hull.model.units import GIB
 from hull.model.vm import VM
+from hull.vm import docker
 from hull.vm.announce import announce, operation
 from hull.vm.check import check_image
 from hull.vm.create import PROVISIONING, wait_provisioned, write_first_files
@@ -68,8 +68,8 @@ def check(uuid: str, payload: JsonObject, host: Host) -> VM:
     now = state(zone, host)
     if zone.zone_state != INSTALLED or now not in ("running", "stopped", "failed"):
         raise InvalidState(f'Cannot reprovision vm from state "{now}".')
-    vm = replace(zone.vm, image_uuid=image_uuid)
-    if problems := list(check_image(vm, host)):
+    vm = docker.reimaged(zone.vm, image_uuid, host)
+    if problems := [*check_image(vm, host), *docker.check_docker(vm)]:
         raise InvalidPayload(problems)
     for snapshot in host.pool.snapshots(host.dataset(uuid)):
         if snapshot.clones:
@@ -128,7 +128,7 @@ def change_record(uuid: str, host: Host, undo: ExitStack) -> None:
     root = host.paths.zones / uuid / "root"
     host.index.put(
         Zone(
-            vm=replace(before.vm, image_uuid=image_uuid),
+            vm=docker.reimaged(before.vm, image_uuid, host),
             zone_state=INSTALLED,
             provisioning=inroot.exists(root, PROVISIONING),
             exit_status=before.exit_status,

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hull.brand.brand import ZoneConfig
 from hull.brand.docker import Container, Docker
 from hull.errors import InvalidPayload
+from hull.model.prop import Flat
 from hull.model.vm import VM
 from hull.vm import create, docker, recover, stop
 from hull.zone.index import Zone
@@ -58,6 +59,17 @@ def test_the_payload_comes_first() -> None:
     assert merged["docker:user"] == "0"
     merged = docker.merge({"docker:entrypoint": '["/mine"]'}, image)
     assert docker.arguments(replace(a_vm(), internal_metadata=merged)) == ("/mine",)
+
+
+def test_what_an_image_says_is_told_from_what_was_given() -> None:
+    image: dict[str, Flat] = {
+        "docker:cmd": '["old"]', "docker:user": "app", "docker:env": '["A=1", "B=2"]',
+    }  # fmt: skip
+    given: dict[str, Flat] = {"docker:env": '["B=3", "C=4"]', "docker:user": "root", "mine": "1"}
+    own = docker.without(docker.merge(given, image), image)
+    assert docker.environment(own.pop("docker:env")) == {"B": "3", "C": "4"}
+    assert own == {"docker:user": "root", "mine": "1"}
+    assert docker.without(docker.merge({}, image), image) == {}
 
 
 def test_a_line_is_for_a_shell() -> None:
