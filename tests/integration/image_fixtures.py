@@ -10,6 +10,7 @@ import lzma
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import tarfile
 import threading
@@ -19,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hull.image.manifest import parse_manifest
+from hull.linux.netns import in_netns, opened
 from hull.paths import Paths
 from hull.storage.pool import Pool
 from hull.wire import JsonObject
@@ -131,9 +133,10 @@ Serve = Callable[[str, dict[str, str], socket.socket], None]
 
 
 @contextmanager
-def bad_server(serve: Serve) -> Iterator[str]:
+def bad_server(serve: Serve, tls: ssl.SSLContext | None = None, netns: str = "") -> Iterator[str]:
     """A server whose every connection is handled by `serve(path, headers, socket)`; its URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    with opened(f"/run/netns/{netns}" if netns else "/proc/self/ns/net") as namespace:
+        listener = in_netns(namespace, lambda: socket.create_server(("127.0.0.1", 0)))
 
     def run() -> None:
         with suppress(OSError):  # closed: the test is over
@@ -142,7 +145,7 @@ def bad_server(serve: Serve) -> Iterator[str]:
                 threading.Thread(target=one, args=(peer,), daemon=True).start()
 
     def one(peer: socket.socket) -> None:
-        with suppress(OSError), peer:
+        with suppress(OSError), tls.wrap_socket(peer, server_side=True) if tls else peer as peer:
             head = b""
             while b"\r\n\r\n" not in head:
                 head += peer.recv(4096)
@@ -153,7 +156,7 @@ def bad_server(serve: Serve) -> Iterator[str]:
 
     threading.Thread(target=run, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
