@@ -5,10 +5,12 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import stat
 import struct
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -156,37 +158,79 @@ def test_a_vm_moves_bit_by_bit(clean_host: TestHost, other: TestHost, base_image
     assert (other.zone_root(uuid) / "srv/things/empty").exists()
 
 
+@contextmanager
+def sshd(directory: Path, far: TestHost) -> Iterator[Path]:
+    """The far host's sshd, for root's key; yields where an `ssh` is that knows it as `far`."""
+    key = directory / "key"
+    for name in ("key", "hostkey"):
+        make_key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / name)]
+        subprocess.run(make_key, check=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config = directory / "sshd_config"
+    config.write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {directory}/hostkey\nPidFile none\n"
+        f"AuthorizedKeysFile {key}.pub\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
+        f"SetEnv HULL_ROOT={far.root} PATH={BIN}:/usr/sbin:/usr/bin:/sbin:/bin\n"
+    )
+    (directory / "ssh_config").write_text(
+        f"Host far\n HostName 127.0.0.1\n Port {port}\n User root\n IdentityFile {key}\n"
+        f" BatchMode yes\n StrictHostKeyChecking no\n UserKnownHostsFile {directory}/known\n"
+        f" LogLevel ERROR\n"
+    )
+    ssh = directory / "bin/ssh"
+    ssh.parent.mkdir()
+    ssh.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {directory}/ssh_config "$@"\n')
+    ssh.chmod(0o755)
+    place = Path("/run/sshd")  # sshd wants it, and does not make it
+    made = not place.exists()
+    place.mkdir(mode=0o755, exist_ok=True)
+    with subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", str(config)]) as process:
+        try:
+            wait_for(lambda: answers(port), what="sshd")
+            yield ssh.parent
+        finally:
+            process.terminate()
+            process.wait(10)
+            if made:
+                place.rmdir()
+
+
+def answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)) as sock:
+        return sock.recv(4) == b"SSH-"
+    return False
+
+
 def test_send_to_a_host_over_ssh(
     clean_host: TestHost, other: TestHost, base_image: str, tmp_path: Path
 ) -> None:
-    """The other host's sshd is played by a script: it runs what it is told, there."""
     uuid = make(clean_host, base_image)
-    ssh = tmp_path / "ssh"
-    ssh.write_text(
-        f'#!/bin/sh\necho "$*" > {tmp_path}/argv\nshift\n'
-        f'HULL_ROOT={other.root} PATH={BIN}:$PATH exec "$@"\n'
-    )
-    ssh.chmod(0o755)
-    argv = [str(BIN / "vmadm"), "send", uuid, "far.example.com"]
-    done = subprocess.run(
-        argv, env=environment(clean_host, str(tmp_path)), capture_output=True, text=True,
-        stdin=subprocess.DEVNULL, check=False, timeout=120,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.splitlines() == [
-        f"Successfully received VM {uuid}",
-        f"Successfully sent VM {uuid}",
-    ]
-    assert (tmp_path / "argv").read_text() == "far.example.com vmadm receive\n"
-    assert other("vmadm", "lookup").stdout.split() == [uuid]
-    # It has the VM already: the sender is told, and keeps it.
-    again = subprocess.run(
-        argv, env=environment(clean_host, str(tmp_path)), capture_output=True, text=True,
-        stdin=subprocess.DEVNULL, check=False, timeout=120,
-    )  # fmt: skip
+    fill(clean_host.zone_root(uuid))
+
+    def send(path: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(BIN / "vmadm"), "send", uuid, "far"], env=environment(clean_host, str(path)),
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=120,
+        )  # fmt: skip
+
+    with sshd(tmp_path, other) as path:
+        done = send(path)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert done.stderr.splitlines() == [
+            f"Successfully received VM {uuid}",
+            f"Successfully sent VM {uuid}",
+        ]
+        before, after = (snapshot_of(one.zone_root(uuid)) for one in (clean_host, other))
+        assert after == before
+        # It has the VM already: the sender is told, and keeps it.
+        again = send(path)
     assert again.returncode == 1
     assert f"uuid: VM with UUID {uuid} already exists" in again.stderr
-    assert "`ssh far.example.com vmadm receive` ended with status 1" in again.stderr
+    assert "`ssh far vmadm receive` ended with status 1" in again.stderr
+    away = send(path)
+    assert (away.returncode, "ended with status 255" in away.stderr) == (1, True)
+    assert clean_host.json("vmadm", "get", uuid)["state"] == "stopped"
 
 
 def test_a_file_and_no_daemon(
