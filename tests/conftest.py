@@ -2,6 +2,7 @@
 """What all tests share: skips that CI does not forgive, and units that touch nothing."""
 
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +16,15 @@ settings.register_profile("hull", deadline=None)
 settings.load_profile("hull")
 
 UNIT = Path(__file__).parent / "unit"
+
+
+def pytest_configure() -> None:
+    """Who ends the run by SIGTERM gets the machine back as it was: fixtures end as with ^C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 @pytest.hookimpl(hookwrapper=True)
