@@ -7,20 +7,19 @@ node, has no file open outside, and reaches no network. Devices below ./dev are 
 zone's are the host's business.
 """
 
-import fcntl
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from hull.errors import Corrupt
 from hull.image.compression import HEAD, decompressor_argv, parse_compression
-from hull.linux.run import spawn
+from hull.linux import pipe
+from hull.linux.run import Process, spawn, wait
 
-PIPE_SIZE = 1 << 20
+SCRATCH = "import-"  # how the directory of an unpacking under way begins
 
 # $1: an empty directory to become the root; $2: where to unpack; $3: a file to be seen as /image,
 # or nothing. No name is interpolated.
@@ -64,16 +63,6 @@ def cage_argv(cage: Path, target: Path, program: Sequence[str], file: str = "") 
     ]  # fmt: skip
 
 
-class Process(Protocol):
-    """The part of Popen that is used here."""
-
-    returncode: int | None
-
-    def wait(self, timeout: float | None = None) -> int: ...
-
-    def kill(self) -> None: ...
-
-
 @dataclass(kw_only=True)
 class Extraction:
     """An unpacking under way: write the file's bytes, then `finish`."""
@@ -103,9 +92,7 @@ class Extraction:
                 return True
             data = self._start()
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self.pipe, view) :]
+            pipe.write_all(self.pipe, data)
         except BrokenPipeError:
             return False
         return True
@@ -115,10 +102,10 @@ class Extraction:
         self.compression = parse_compression(self.head)
         argv = decompressor_argv(self.compression)
         with ExitStack() as ends, self.errors.open("wb") as errors:
-            source, self.pipe = _pipe()
+            source, self.pipe = pipe.opened()
             ends.callback(os.close, source)
             if argv:
-                middle, sink = _pipe()
+                middle, sink = pipe.opened()
                 ends.callback(os.close, middle)
                 ends.callback(os.close, sink)
                 self.decompressor = spawn(*argv, stdin=source, stdout=sink, stderr=errors.fileno())
@@ -132,7 +119,8 @@ class Extraction:
         if self.pipe < 0:
             self.write_rest()
         self._close()
-        statuses = [each.wait() for each in (self.decompressor, self.tar) if each]
+        programs = {"the decompressor": self.decompressor, "tar": self.tar}
+        statuses = [wait(each, name, None) for name, each in programs.items() if each]
         if any(statuses):
             words = self.errors.read_text(errors="replace").strip().splitlines()
             useful = [line for line in words if "not recoverable" not in line] or ["no message"]
@@ -141,10 +129,8 @@ class Extraction:
     def write_rest(self) -> None:
         """A file shorter than a tar header can still be an archive, once decompressed."""
         data = self._start()
-        try:
-            os.write(self.pipe, data)
-        except BrokenPipeError:
-            return
+        with suppress(BrokenPipeError):
+            pipe.write_all(self.pipe, data)
 
     def _close(self) -> None:
         if self.pipe >= 0:
@@ -160,11 +146,10 @@ class Extraction:
                 each.wait()
 
 
-def _pipe() -> tuple[int, int]:
-    read, write = os.pipe()
-    with suppress(PermissionError):  # the machine allows less: slower, not wrong
-        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-    return read, write
+def scratch_directory(scratch: Path) -> "tempfile.TemporaryDirectory[str]":
+    """For small files; what of it cannot be removed waits for hulld's next start."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch, ignore_cleanup_errors=True)
 
 
 @contextmanager
@@ -173,8 +158,7 @@ def extraction(target: Path, scratch: Path, program: Sequence[str] = TAR) -> Ite
 
     `program` does it: tar, or what lays a layer (layer.layer_argv) over what is there.
     """
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="import-", dir=scratch) as work:
+    with scratch_directory(scratch) as work:
         cage = Path(work) / "cage"
         cage.mkdir()
         errors = Path(work) / "errors"

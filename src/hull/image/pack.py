@@ -7,14 +7,13 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import Popen  # noqa: TID251  # the type of what spawn() returns
-from typing import BinaryIO
 
 from hull.errors import CommandFailed, HostError
 from hull.image import diff
 from hull.image.manifest import COMPRESSIONS
+from hull.linux import pipe
 from hull.linux.files import sync_directory
-from hull.linux.run import spawn
+from hull.linux.run import Process, spawn, wait
 
 CHUNK = 1 << 20
 SUFFIXES = {"none": "", "gzip": ".gz", "bzip2": ".bz2", "xz": ".xz", "zstd": ".zst"}
@@ -88,22 +87,20 @@ def _write(tar: list[str], compressor: list[str], file: Path, errors: Path) -> P
     with ExitStack() as ends:
         words = ends.enter_context(errors.open("wb"))
         output, processes = _start(programs, words.fileno(), ends)
-        with open(output, "rb") as source:
-            packed = _save(source, file)
+        ends.callback(os.close, output)
+        packed = _save(output, file)
         for argv, process in zip(programs, processes, strict=True):
-            if status := process.wait():
+            if status := wait(process, argv[0], None):
                 raise CommandFailed(argv, status, errors.read_text(errors="replace"))
     return packed
 
 
-def _start(
-    programs: list[list[str]], stderr: int, ends: ExitStack
-) -> tuple[int, list["Popen[bytes]"]]:
+def _start(programs: list[list[str]], stderr: int, ends: ExitStack) -> tuple[int, list[Process]]:
     """A pipeline; returns where its output is to be read, which the caller closes."""
     source: int | None = None
     processes = []
     for argv in programs:
-        read, write = os.pipe2(os.O_CLOEXEC)
+        read, write = pipe.opened()
         try:
             process = spawn(*argv, stdin=source, stdout=write, stderr=stderr)
         finally:
@@ -118,12 +115,12 @@ def _start(
     return source, processes
 
 
-def _save(source: BinaryIO, file: Path) -> Packed:
+def _save(source: int, file: Path) -> Packed:
     """Write, hash and count all of it; it is on disk when this returns."""
     sha1, sha256, size = hashlib.sha1(usedforsecurity=False), hashlib.sha256(), 0
     try:
         with file.open("xb") as target:
-            while chunk := source.read(CHUNK):
+            while chunk := pipe.read_some(source, CHUNK):
                 target.write(chunk)
                 sha1.update(chunk)
                 sha256.update(chunk)

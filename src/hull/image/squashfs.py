@@ -2,11 +2,10 @@
 """Images that are a squashfs, as LXD's may be: unpacked in the cage of extract.py."""
 
 import shutil
-import tempfile
 from pathlib import Path
 
 from hull.errors import CommandFailed, Corrupt, Unsupported
-from hull.image.extract import cage_argv
+from hull.image.extract import cage_argv, scratch_directory
 from hull.linux.run import run
 
 MAGIC = b"hsqs"
@@ -31,8 +30,7 @@ def unsquash(file: Path, target: Path, scratch: Path) -> None:
             "the image is a squashfs, and unsquashfs is not installed",
             hint="apt-get install squashfs-tools",
         )
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="import-", dir=scratch) as work:
+    with scratch_directory(scratch) as work:
         cage = Path(work) / "cage"
         cage.mkdir()
         try:

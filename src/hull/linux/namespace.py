@@ -8,6 +8,7 @@ never used again: the daemon's other threads, and the host's mount table, never 
 import ctypes
 import errno
 import os
+import select
 import struct
 import threading
 from collections import OrderedDict
@@ -17,7 +18,7 @@ from typing import TypeVar
 
 from hull.errors import HostError
 from hull.linux import inroot
-from hull.linux.run import spawn
+from hull.linux.run import spawn, wait
 from hull.linux.syscall import check, libc
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2
 MOUNT_ATTR_IDMAP = 0x100000
 
 ID_RANGE = 65536
+MAKE_TIMEOUT = 10.0  # seconds for a user namespace to be made
 
 
 def in_thread(function: Callable[[], T]) -> T:
@@ -153,7 +155,8 @@ def make_user_namespace(base: int) -> int:
         os.close(its_out)
     try:
         os.write(mine_out, b"\n")
-        if os.read(mine_in, 1) != b"\n":  # the echo: it is past its unshare
+        answered = select.select([mine_in], [], [], MAKE_TIMEOUT)[0]
+        if not answered or os.read(mine_in, 1) != b"\n":  # the echo: it is past its unshare
             raise HostError("this kernel makes no user namespaces", hint="see user_namespaces(7)")
         for kind in ("uid", "gid"):
             with open(f"/proc/{child.pid}/{kind}_map", "w") as file:
@@ -162,4 +165,4 @@ def make_user_namespace(base: int) -> int:
     finally:
         os.close(mine_in)
         os.close(mine_out)
-        child.wait()
+        wait(child, "cat", MAKE_TIMEOUT)

@@ -4,10 +4,17 @@
 import logging
 import shlex
 import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
 
 from hull.errors import CommandFailed, HostError, Timeout
 
 log = logging.getLogger("hull.run")
+
+T = TypeVar("T")
+Process = subprocess.Popen[bytes]
 
 # A fixed environment: what the operator's shell exports must not change what Hull does.
 ENVIRONMENT = {
@@ -15,6 +22,8 @@ ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "HOME": "/root",
 }
+# Seconds in which a program that may take its time neither reads, writes nor computes: it hangs.
+STALL = 600.0
 
 
 def run(
@@ -28,32 +37,26 @@ def run(
     """Run a program to its end and return its standard output as text.
 
     `stdin` is text, or a file descriptor to read from; `stdout`, if given, is a file descriptor
-    that receives the output instead (the result is then empty). `timeout` is in seconds, None for
-    none. `env` adds to the fixed environment. Raises CommandFailed with the program's last words,
-    Timeout (the program is killed), or HostError if it is not installed.
+    that receives the output instead (the result is then empty). `timeout` is in seconds; None is
+    for one that may take its time as long as it does something (see STALL). `env` adds to the
+    fixed environment. Raises CommandFailed with the program's last words, Timeout (the program is
+    killed), or HostError if it is not installed.
     """
-    log.debug("+ %s", shlex.join(argv))
-    is_text = isinstance(stdin, str)
-    try:
-        done = subprocess.run(
-            argv,
-            input=stdin.encode() if isinstance(stdin, str) else None,
-            stdin=None if is_text else int(stdin),
-            stdout=subprocess.PIPE if stdout is None else stdout,
-            stderr=subprocess.PIPE,
-            timeout=timeout,
-            env=ENVIRONMENT | (env or {}),
-            cwd="/",
-            pass_fds=pass_fds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as exc:
-        raise Timeout(f"{argv[0]} did not end within {timeout} seconds") from exc
-    except FileNotFoundError as exc:
-        raise HostError(f"{argv[0]} is not installed", hint="run `make setup` once") from exc
-    if done.returncode != 0:
-        raise CommandFailed(argv, done.returncode, done.stderr.decode(errors="replace"))
-    return done.stdout.decode(errors="replace") if stdout is None else ""
+    text = stdin.encode() if isinstance(stdin, str) else None
+    process = _start(
+        argv,
+        stdin=subprocess.PIPE if isinstance(stdin, str) else stdin,
+        stdout=subprocess.PIPE if stdout is None else stdout,
+        stderr=subprocess.PIPE,
+        pass_fds=pass_fds,
+        env=env,
+    )
+    output, words = _patiently(
+        process, argv[0], lambda seconds: process.communicate(text, seconds), timeout
+    )
+    if process.returncode != 0:
+        raise CommandFailed(argv, process.returncode, words.decode(errors="replace"))
+    return output.decode(errors="replace") if stdout is None else ""
 
 
 def spawn(
@@ -65,19 +68,47 @@ def spawn(
     env: dict[str, str] | None = None,
     new_session: bool = False,
     cwd: str = "/",
-) -> "subprocess.Popen[bytes]":
+) -> Process:
     """Start a program and return at once. The caller waits for it, and ends it if it must.
 
     File descriptors default to /dev/null.
     """
-    log.debug("+ %s &", shlex.join(argv))
     null = subprocess.DEVNULL
+    return _start(
+        argv,
+        stdin=null if stdin is None else stdin,
+        stdout=null if stdout is None else stdout,
+        stderr=null if stderr is None else stderr,
+        pass_fds=pass_fds,
+        env=env,
+        new_session=new_session,
+        cwd=cwd,
+    )
+
+
+def wait(process: Process, name: str, timeout: float | None) -> int:
+    """Wait for a program's end: its status. `timeout` as for `run`. Raises Timeout."""
+    return _patiently(process, name, process.wait, timeout)
+
+
+def _start(
+    argv: tuple[str, ...],
+    *,
+    stdin: int,
+    stdout: int,
+    stderr: int,
+    pass_fds: tuple[int, ...],
+    env: dict[str, str] | None,
+    new_session: bool = False,
+    cwd: str = "/",
+) -> Process:
+    log.debug("+ %s", shlex.join(argv))
     try:
         return subprocess.Popen(
             argv,
-            stdin=null if stdin is None else stdin,
-            stdout=null if stdout is None else stdout,
-            stderr=null if stderr is None else stderr,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
             env=ENVIRONMENT | (env or {}),
             cwd=cwd,
             pass_fds=pass_fds,
@@ -85,3 +116,35 @@ def spawn(
         )
     except FileNotFoundError as exc:
         raise HostError(f"{argv[0]} is not installed", hint="run `make setup` once") from exc
+
+
+def _patiently(process: Process, name: str, step: Callable[[float], T], timeout: float | None) -> T:
+    """What `step(SECONDS)` returns as soon as it does not time out. A program that is waited for in
+    vain is killed. Raises Timeout."""
+    done, since = _activity(process.pid), time.monotonic()
+    try:
+        while True:
+            try:
+                return step(STALL / 4 if timeout is None else timeout)
+            except subprocess.TimeoutExpired:
+                if timeout is not None:
+                    raise Timeout(f"{name} did not end within {timeout} seconds") from None
+                now = _activity(process.pid)
+                if now != done:
+                    done, since = now, time.monotonic()
+                elif time.monotonic() - since >= STALL:
+                    raise Timeout(f"{name} has done nothing for {STALL:.0f} seconds") from None
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def _activity(pid: int) -> tuple[str, ...]:
+    """What a process has read, written and computed so far."""
+    try:
+        io = Path(f"/proc/{pid}/io").read_text()
+        times = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11:13]
+    except OSError:
+        return ()
+    return (io, *times)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hull.errors import CommandFailed, Corrupt
-from hull.linux.run import spawn
+from hull.linux import pipe
+from hull.linux.run import spawn, wait
 
 _HEADER = struct.Struct("<13sI")
 _COMMAND = struct.Struct("<IHI")  # length, command, checksum
@@ -74,7 +75,7 @@ def receive_into(directory: Path, head: StreamHead, fd: int) -> None:
     It dies of a broken pipe if we do, so that nobody works on after kill -9.
     """
     argv = ("btrfs", "receive", "--quiet", "-e", str(directory))
-    reader, writer = os.pipe2(os.O_CLOEXEC)
+    reader, writer = pipe.opened()
     with os.fdopen(os.memfd_create("btrfs-receive"), "r+", errors="replace") as words:
         try:
             child = spawn(*argv, stdin=reader, stderr=words.fileno())
@@ -91,7 +92,7 @@ def receive_into(directory: Path, head: StreamHead, fd: int) -> None:
             raise
         finally:
             os.close(writer)
-            status = child.wait()
+            status = wait(child, argv[0], None)
         words.seek(0)
         if status:
             raise CommandFailed(argv, status, words.read())
@@ -100,7 +101,5 @@ def receive_into(directory: Path, head: StreamHead, fd: int) -> None:
 def _pump(head: StreamHead, fd: int, writer: int) -> None:
     chunk = head.raw
     while chunk:
-        left = memoryview(chunk)
-        while left:
-            left = left[os.write(writer, left) :]
+        pipe.write_all(writer, chunk)
         chunk = os.read(fd, _CHUNK)

@@ -12,13 +12,14 @@ from dataclasses import replace
 from hull.brand.table import BRANDS
 from hull.errors import Corrupt, InvalidPayload, Unsupported
 from hull.host.host import Host
+from hull.linux import pipe
 from hull.model.record import vm_from_record
 from hull.model.vm import VM
 from hull.vm import network
 from hull.vm.announce import announce, operation
 from hull.vm.check import check_identity, check_nics
 from hull.vm.send import SENDING, VERSION, Part, dataset_of
-from hull.vm.vmbundle import JSON, read_record, read_stream, write_all
+from hull.vm.vmbundle import JSON, read_record, read_stream
 from hull.wire import Json, JsonObject
 from hull.zone.index import INSTALLED, RECEIVING, Zone
 
@@ -112,7 +113,7 @@ def receive_part(part: Part, dataset: str, fd: int, host: Host) -> None:
 
 def receive_stream(dataset: str, short: str, chunks: Iterator[bytes], host: Host) -> None:
     """Let the pool unpack one stream. Raises Corrupt, or what the pool raises."""
-    reader, writer = os.pipe2(os.O_CLOEXEC)
+    reader, writer = pipe.opened()
 
     def consume() -> str:
         try:
@@ -125,7 +126,7 @@ def receive_stream(dataset: str, short: str, chunks: Iterator[bytes], host: Host
             consumed = thread.submit(consume)
             with suppress(BrokenPipeError):  # a pool that reads no more says why
                 for chunk in chunks:
-                    write_all(writer, chunk)
+                    pipe.write_all(writer, chunk)
         finally:
             os.close(writer)
     if consumed.result() != short:

@@ -5,15 +5,15 @@ The stream carries whole datasets: an image is unpacked anew on each host, so th
 receiver's is known to be the sender's, and the receiver need not have the image.
 """
 
-import fcntl
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from hull.errors import InvalidState
 from hull.host.host import Host
+from hull.linux import pipe
 from hull.model.record import vm_to_record
 from hull.vm.announce import operation
 from hull.vm.stop import shut_down
@@ -99,7 +99,7 @@ def dataset_of(uuid: str, child: str, host: Host) -> str:
 
 def send_stream(name: str, snapshot: str, base: str, fd: int, host: Host) -> None:
     """One stream of the pool as records named `name`."""
-    reader, writer = os.pipe2(os.O_CLOEXEC)
+    reader, writer = pipe.opened()
 
     def produce() -> None:
         try:
@@ -109,10 +109,8 @@ def send_stream(name: str, snapshot: str, base: str, fd: int, host: Host) -> Non
 
     with ThreadPoolExecutor(1, "send") as thread:
         try:
-            with suppress(OSError):  # it is only slower without
-                fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, CHUNK)
             produced = thread.submit(produce)
-            while chunk := os.read(reader, CHUNK):
+            while chunk := pipe.read_some(reader, CHUNK):
                 write_record(fd, name, chunk)
         finally:
             os.close(reader)  # a pool that still writes then stops

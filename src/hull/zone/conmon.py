@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hull.errors import Corrupt, HostError, Timeout
-from hull.linux.run import spawn
+from hull.linux.run import spawn, wait
 from hull.zone.runtime import ExitStatus
 
 CONMON = "/usr/bin/conmon"
@@ -101,7 +101,7 @@ def create(argv: list[str], run: Path) -> int:
             conmon = spawn(*argv, pass_fds=(sync,), env=environment, cwd=str(run))
         finally:
             os.close(sync)
-        conmon.wait()  # the parent; the one that stays has forked from it
+        wait(conmon, CONMON, CREATE_TIMEOUT)  # the parent; the one that stays has forked from it
         return parse_answer(_read_answer(said))
     finally:
         os.close(said)
