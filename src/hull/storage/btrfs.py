@@ -4,6 +4,7 @@
 A dataset is durable with its first snapshot, or with the next fsync anywhere on the pool.
 """
 
+import errno
 import fcntl
 import logging
 import os
@@ -15,9 +16,9 @@ from pathlib import Path
 from hull.errors import (
     Corrupt,
     Exists,
-    HostError,
     InUse,
     InvalidState,
+    KernelError,
     NotFound,
     Unsupported,
 )
@@ -29,9 +30,11 @@ from hull.storage.btrfs_area import Catalogue, Head, named_errors
 from hull.storage.btrfs_record import (
     COMPRESSIONS,
     Record,
+    check_properties,
     new_record,
     read_record,
     write_compression,
+    write_properties,
     write_record,
 )
 from hull.storage.btrfs_stream import StreamHead, read_head, receive_into
@@ -43,7 +46,6 @@ log = logging.getLogger("hull.storage")
 
 _NEW = "new"
 _INBOX = "in"
-_NO_SPACE_LEFT = 4 << 20  # below this a commit of the file system may already fail
 
 
 class BtrfsPool:
@@ -73,7 +75,7 @@ class BtrfsPool:
     def create(
         self, name: str, *, quota: int = 0, reservation: int = 0, compression: str = "on"
     ) -> Dataset:
-        self._check_properties(reservation, compression)
+        check_properties(reservation, compression)
 
         def build(stage: int, qgroup: int) -> None:
             btrfs.create_subvolume(stage, _NEW, qgroup=qgroup)
@@ -112,7 +114,7 @@ class BtrfsPool:
         dataset, short = check_snapshot(name, self.name)
         with self._opened(f"snapshot {name}") as (undo, root):
             head = self._head(undo, root, dataset)
-            self._refuse_if_full(name)
+            area.refuse_if_full(self.mountpoint, name)
             directory = area.snapshot_directory(undo, root, head.record)
             btrfs.snapshot(head.fd, directory, short, read_only=True)
             made = btrfs.subvolume_info(area.open_at(undo, short, directory))
@@ -129,7 +131,7 @@ class BtrfsPool:
         """Build a subvolume in staging, complete it, and rename it to its name: the commit."""
         with self._opened(f"create {name}") as (undo, root), ExitStack() as failed:
             parent, leaf = self._vacant(undo, root, name)
-            self._refuse_if_full(name)
+            area.refuse_if_full(self.mountpoint, name)
             self._make_qgroup(root, record, failed)
             stage = undo.enter_context(area.staging(root))
             build(stage, record.qgroup)
@@ -202,7 +204,8 @@ class BtrfsPool:
             failed.pop_all()
             for child in children:
                 rename_noreplace(head.fd, child, new, child)
-            area.destroy_tree(root, head.id)
+            with area.rest_of(f"replace {name}"):
+                area.destroy_tree(root, head.id)
 
     def destroy(self, name: str, *, recursive: bool = False) -> None:
         with self._opened(f"destroy {name}") as (undo, root):
@@ -230,12 +233,18 @@ class BtrfsPool:
                 raise InUse(f"{name} has snapshots or children", hint="destroy it recursively")
             doomed = self._family(root, name)
         parent, leaf = self._parent(undo, root, name)
-        stage = undo.enter_context(area.staging(root))
-        with area.unlimited(root, parent.record):
-            rename_noreplace(parent.fd, leaf, stage, _NEW)  # from here on it is gone
+        try:
+            stage = undo.enter_context(area.staging(root))
+            with area.unlimited(root, parent.record):
+                rename_noreplace(parent.fd, leaf, stage, _NEW)  # from here on it is gone
+        except (KernelError, OSError) as exc:
+            if exc.errno != errno.ENOSPC:
+                raise
+            area.destroy_tree(root, head.id)  # needs no room, where a new name does
         for record in doomed.values():
-            area.destroy_snapshots(root, record)
-            area.drop_qgroup(root, record.qgroup, simple=self._simple)
+            with area.rest_of(f"destroy {name}"):
+                area.destroy_snapshots(root, record)
+                area.drop_qgroup(root, record.qgroup, simple=self._simple)
 
     def _family(self, root: int, name: str) -> dict[str, Record]:
         """A dataset and all below it; InUse if a snapshot of theirs has clones elsewhere."""
@@ -279,7 +288,7 @@ class BtrfsPool:
         compression: str | None = None,
         volsize: int | None = None,
     ) -> None:
-        self._check_properties(reservation or 0, compression or "on")
+        check_properties(reservation or 0, compression or "on")
         with self._opened(f"change {name}") as (undo, root):
             head = self._head(undo, root, name)
             record = replace(
@@ -287,14 +296,16 @@ class BtrfsPool:
                 quota=head.record.quota if quota is None else quota,
                 compression=compression or head.record.compression,
             )
-            with area.unlimited(root, head.record):
-                if volsize is not None:
-                    area.check_growth(head, name, volsize)
-                    area.resize_volume(area.VOLUME_FILE, volsize, head.fd)
-                if record != head.record:
-                    write_record(head.fd, record)
-                    write_compression(head.fd, record.compression)
-            btrfs.limit_qgroup(root, record.qgroup, record.quota)
+            with ExitStack() as failed:
+                with area.unlimited(root, head.record):
+                    if volsize is not None:
+                        area.check_growth(head, name, volsize)
+                        area.resize_volume(area.VOLUME_FILE, volsize, head.fd)
+                    if record != head.record:
+                        failed.callback(write_properties, head.fd, head.record)
+                        write_properties(head.fd, record)
+                btrfs.limit_qgroup(root, record.qgroup, record.quota)
+                failed.pop_all()
 
     # -- looking ---------------------------------------------------------------------------------
 
@@ -354,7 +365,7 @@ class BtrfsPool:
         snapshot = f"{name}@{stream.snapshot}"
         check_snapshot(snapshot, self.name)
         with self._opened(f"receive {name}") as (undo, root):
-            self._refuse_if_full(name)
+            area.refuse_if_full(self.mountpoint, name)
             if stream.base:
                 record = self._receive_more(undo, root, name, stream, fd)
             else:
@@ -486,15 +497,3 @@ class BtrfsPool:
         parent, leaf = self._parent(undo, root, name)
         area.check_vacant(parent.fd, leaf, name)
         return parent, leaf
-
-    def _refuse_if_full(self, name: str) -> None:
-        room = os.statvfs(self.mountpoint)
-        if room.f_bavail * room.f_frsize < _NO_SPACE_LEFT:
-            raise HostError(f"{name}: the pool is full", hint=area.FULL_HINT)
-
-    def _check_properties(self, reservation: int, compression: str) -> None:
-        if reservation:
-            raise Unsupported("btrfs cannot set space aside", hint="leave the reservation out")
-        if compression not in self.features.compressions:
-            known = ", ".join(self.features.compressions)
-            raise Unsupported(f"compression {compression} is not known", hint=f"one of {known}")

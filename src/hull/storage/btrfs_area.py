@@ -9,6 +9,7 @@ MOUNTPOINT/.staging/*/      what is being made or destroyed: a rename out of it 
 
 import errno
 import fcntl
+import logging
 import os
 import secrets
 from collections import defaultdict
@@ -23,10 +24,13 @@ from hull.linux.btrfs import Subvolume
 from hull.linux.rename import rename_noreplace
 from hull.storage.btrfs_record import ROOT_RECORD, Record, read_record
 
+log = logging.getLogger("hull.storage")
+
 SNAPSHOTS = ".snapshots"
 STAGING = ".staging"
 VOLUME_FILE = "disk"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_SPACE_LEFT = 4 << 20  # below this a commit of the file system may already fail
 FULL_HINT = "destroy snapshots or datasets that are no longer needed, or make the pool larger"
 
 
@@ -58,6 +62,13 @@ def named_errors(what: str) -> Iterator[None]:
         if isinstance(exc, KernelError):
             raise
         raise KernelError(what, number, reason) from exc
+
+
+def refuse_if_full(mountpoint: Path, name: str) -> None:
+    """Raises HostError."""
+    room = os.statvfs(mountpoint)
+    if room.f_bavail * room.f_frsize < _NO_SPACE_LEFT:
+        raise HostError(f"{name}: the pool is full", hint=FULL_HINT)
 
 
 def open_at(undo: ExitStack, path: str | Path, directory: int | None = None) -> int:
@@ -263,16 +274,30 @@ def read_catalogue(root: int, mountpoint: Path, pool: str) -> Catalogue:
 
 @contextmanager
 def staging(root: int) -> Iterator[int]:
-    """A directory of one's own; whatever is in it in the end is destroyed."""
+    """A directory of one's own; whatever is in it in the end is destroyed, or left to `recover`."""
     with ExitStack() as undo:
         area = open_at(undo, STAGING, root)
         fcntl.flock(area, fcntl.LOCK_SH)  # recover() keeps away while somebody works
         name = secrets.token_hex(8)
         os.mkdir(name, 0o700, dir_fd=area)
-        undo.callback(os.rmdir, name, dir_fd=area)
-        directory = open_at(undo, name, area)
-        undo.callback(sweep, root, directory)
-        yield directory
+        undo.callback(_discard, root, area, name)
+        yield open_at(undo, name, area)
+
+
+def _discard(root: int, area: int, name: str) -> None:
+    with rest_of(f"staging {name}"):
+        with ExitStack() as undo:
+            sweep(root, open_at(undo, name, area))
+        os.rmdir(name, dir_fd=area)
+
+
+@contextmanager
+def rest_of(what: str) -> Iterator[None]:
+    """What is done is done: that something of it stays is no failure, `recover` removes it."""
+    try:
+        yield
+    except (KernelError, OSError) as exc:
+        log.warning("%s: something stays until hulld's next start: %s", what, exc)
 
 
 def sweep(root: int, directory: int) -> None:

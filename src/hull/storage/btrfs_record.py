@@ -14,9 +14,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 
-from hull.errors import Corrupt
+from hull.errors import Corrupt, Unsupported
 from hull.linux.btrfs import qgroup_id
 
+VERSION = 1
 _ATTRIBUTE = "trusted.hull"
 _COMPRESSION = "btrfs.compression"
 # ZFS's names for what btrfs has; "on" is what the pool was mounted with.
@@ -36,7 +37,7 @@ class Record:
     compression: str = "on"
     quota: int = 0
     pending: str = ""  # the snapshot that a rollback was on its way to: recover() goes on with it
-    v: int = 1
+    v: int = VERSION
 
     @property
     def qgroup(self) -> int:
@@ -69,9 +70,20 @@ def parse_record(raw: bytes) -> Record:
     """Raises Corrupt. A list of all datasets meets the same records again and again."""
     try:
         values = json.loads(raw.decode())
+        if values["v"] > VERSION:
+            raise Corrupt("a newer Hull wrote a dataset's record", hint="boot that one, or a newer")
         return Record(**{name: values[name] for name in values if name in _NAMES})
-    except (ValueError, TypeError) as exc:
+    except (KeyError, ValueError, TypeError) as exc:
         raise Corrupt(f"a dataset's record is not readable: {exc}") from exc
+
+
+def check_properties(reservation: int, compression: str) -> None:
+    """Raises Unsupported for what btrfs cannot do."""
+    if reservation:
+        raise Unsupported("btrfs cannot set space aside", hint="leave the reservation out")
+    if compression not in COMPRESSIONS:
+        known = ", ".join(COMPRESSIONS)
+        raise Unsupported(f"compression {compression} is not known", hint=f"one of {known}")
 
 
 def read_record(path: str | int) -> Record | None:
@@ -88,6 +100,12 @@ def read_record(path: str | int) -> Record | None:
 def write_record(fd: int, record: Record) -> None:
     values = {name: value for name, value in asdict(record).items() if value or name == "v"}
     os.setxattr(fd, _ATTRIBUTE, json.dumps(values, separators=(",", ":")).encode())
+
+
+def write_properties(fd: int, record: Record) -> None:
+    """The record, and what follows from it."""
+    write_record(fd, record)
+    write_compression(fd, record.compression)
 
 
 def write_compression(fd: int, compression: str) -> None:
