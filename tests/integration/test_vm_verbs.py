@@ -233,6 +233,18 @@ def test_send_to_a_host_over_ssh(
     assert clean_host.json("vmadm", "get", uuid)["state"] == "stopped"
 
 
+def test_a_stream_of_the_first_version(clean_host: TestHost) -> None:
+    """Kept since: whatever `vmadm send` writes later, this is received."""
+    stream = Path(__file__).parents[1] / "data/records/vm-v1.stream"
+    clean_host("vmadm", "receive", "-f", str(stream))
+    (view,) = clean_host.json("vmadm", "lookup", "-j")
+    assert (view["alias"], view["tags"], view["quota"]) == ("old", {"role": "db"}, 2)
+    assert [each["name"] for each in view["snapshots"]] == ["before"]
+    motd = clean_host.zone_root(view["uuid"]) / "etc/motd"
+    assert motd.read_text() == "from version 1\n"
+    assert (motd.stat().st_uid, motd.stat().st_mode & 0o777) == (7, 0o640)
+
+
 def test_a_file_and_no_daemon(
     clean_host: TestHost, other: TestHost, base_image: str, tmp_path: Path
 ) -> None:

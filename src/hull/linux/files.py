@@ -3,11 +3,14 @@
 
 import errno
 import json
+import logging
 import os
 from pathlib import Path
 
 from hull.errors import Corrupt, HostError
 from hull.wire import Json
+
+log = logging.getLogger("hull.files")
 
 
 def write_file(path: Path, data: str | bytes, mode: int = 0o600, *, durable: bool = True) -> None:
@@ -24,13 +27,23 @@ def write_file(path: Path, data: str | bytes, mode: int = 0o600, *, durable: boo
         finally:
             os.close(fd)
         os.rename(temporary, path)
-        if durable:
-            sync_directory(path.parent)
     except OSError as exc:
         temporary.unlink(missing_ok=True)
         full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
         hint = "delete VMs, snapshots or images that are not needed" if full else ""
         raise HostError(f"cannot write {path}: {exc.strerror}", hint=hint) from exc
+    if durable:
+        try:
+            sync_directory(path.parent)
+        except OSError as exc:  # it is written all the same: to fail now would be a lie
+            log.error("%s may not survive a power loss: %s", path, exc.strerror)
+
+
+def remove_temporaries(*directories: Path) -> None:
+    """Remove what a `write_file` that did not live to its end has left in these directories."""
+    for directory in directories:
+        for path in directory.glob(".*.tmp"):
+            path.unlink(missing_ok=True)
 
 
 def sync_directory(path: Path) -> None:

@@ -46,3 +46,13 @@ def snapshots(vm: VM, host: Host) -> set[str]:
     if vm.indestructible_delegated:
         found.add(f"{data_dataset(vm, host)}@{SNAPSHOT}")
     return found
+
+
+def settle_holds(vm: VM, host: Host) -> None:
+    """Make the snapshots what the VM says, whatever is there."""
+    for name in (host.dataset(vm.uuid), *([data_dataset(vm, host)] if vm.delegate_dataset else ())):
+        snapshot = f"{name}@{SNAPSHOT}"
+        if snapshot not in snapshots(vm, host):
+            host.pool.destroy(snapshot)
+        elif not any(each.name == snapshot for each in host.pool.snapshots(name)):
+            host.pool.snapshot(snapshot)

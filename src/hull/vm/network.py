@@ -31,10 +31,12 @@ def release_addresses(vm: VM, host: Host) -> None:
 
 
 def keep_leases(vm: VM, host: Host) -> None:
-    """Release the addresses of nics that the VM no longer has."""
+    """Release the addresses of nics that the VM no longer has, once its links are gone too."""
+    boot = host.boots.find(vm.uuid)
+    linked = {link.mac for link in host.datalinks.links() if boot and link.name in boot.links}
     for tag, leases in host.leases.items():
         macs = {nic.mac for nic in vm.nics if nic.nic_tag == tag and "dhcp" in nic.ips}
-        leases.keep(vm.uuid, macs)
+        leases.keep(vm.uuid, macs | linked)
 
 
 def vnics(vm: VM, zoneid: int, host: Host) -> list[Vnic]:

@@ -7,12 +7,14 @@ from contextlib import suppress
 
 from hull.errors import Error
 from hull.host.host import Host
+from hull.linux import files
 from hull.vm import image, reprovision
 from hull.vm.delete import destroy
 from hull.vm.docker import boots_with_host
 from hull.vm.send import forget_snapshots
 from hull.vm.start import IDS_PER_ZONE, boot, metadata_socket
 from hull.vm.stop import ended, halt, shut_down
+from hull.vm.update import settle
 from hull.zone import boots
 from hull.zone.index import INCOMPLETE, INSTALLED, RECEIVING, Zone
 
@@ -23,6 +25,7 @@ BOOTS_AT_ONCE = 4
 
 def recover(host: Host) -> None:
     """Finish what a crash left half done; zones that run are taken over as they are."""
+    remove_temporaries(host)
     for zone in host.index.all():
         if zone.zone_state in (INCOMPLETE, RECEIVING) and not zone.kept:
             log.warning("VM %s was incomplete: destroyed", zone.uuid)
@@ -31,8 +34,20 @@ def recover(host: Host) -> None:
     forget_snapshots(host)
     for entry in host.boots.all():
         take_over(entry, host)
+    for zone in host.index.all():
+        if zone.changing:
+            log.warning("VM %s was being updated: it is as its record says", zone.uuid)
+            settle(zone.uuid, host)
     remove_strays(host)
     image.recover(host)
+
+
+def remove_temporaries(host: Host) -> None:
+    """Files that were being written, wherever Hull writes."""
+    paths = host.paths
+    kept = (paths.etc_zones, paths.usbkey, paths.var, paths.imgadm, paths.imgadm / "images")
+    run = [directory for directory in paths.run.rglob("*") if directory.is_dir()]
+    files.remove_temporaries(*kept, paths.imgadm / "preparing", paths.run, *run)
 
 
 def take_over(entry: boots.Boot, host: Host) -> None:

@@ -16,6 +16,8 @@ from hull.model.record import vm_from_record, vm_to_record
 from hull.model.vm import VM
 from hull.wire import Json, JsonObject
 
+VERSION = 1  # of a record; those of version 0 did not say so, and knew no `changing`
+
 # What a record's `zone_state` may be. The states of a zone that is up are the runtime's to tell.
 CONFIGURED = "configured"  # a record, and no data
 INCOMPLETE = "incomplete"  # being made or unmade: start-up destroys what it finds so, if not kept
@@ -30,6 +32,7 @@ class Zone:
     vm: VM
     zone_state: str = INCOMPLETE
     kept: bool = False  # incomplete by zoneadm: only `zoneadm uninstall` ends that
+    changing: bool = False  # an update is under way; start-up makes the host follow the record
     provisioning: bool = False  # its first boot is not done yet
     failed: str = ""  # why provisioning failed; state is then `failed`
     exit_status: int | None = None
@@ -43,9 +46,11 @@ class Zone:
 
 def zone_to_json(zone: Zone) -> JsonObject:
     return {
+        "v": VERSION,
         "vm": vm_to_record(zone.vm),
         "zone_state": zone.zone_state,
         "kept": zone.kept,
+        "changing": zone.changing,
         "provisioning": zone.provisioning,
         "failed": zone.failed,
         "exit_status": zone.exit_status,
@@ -55,15 +60,18 @@ def zone_to_json(zone: Zone) -> JsonObject:
 
 
 def zone_from_json(data: Json) -> Zone:
-    """Raises Corrupt if the record is not one of ours."""
+    """A record of this or any older version. Raises Corrupt if it is not one of ours."""
     try:
         match data:
+            case {"v": int(version)} if version > VERSION:
+                raise Corrupt("a newer Hull wrote it", hint="boot that one, or a newer one")
             case {"vm": dict(vm), "zone_state": str(zone_state), **rest}:
                 status, restarts = rest.get("exit_status"), rest.get("restarts")
                 return Zone(
                     vm=vm_from_record(vm),
                     zone_state=zone_state,
                     kept=rest.get("kept") is True,
+                    changing=rest.get("changing") is True,
                     provisioning=rest.get("provisioning") is True,
                     failed=str(rest.get("failed") or ""),
                     exit_status=status if isinstance(status, int) else None,
@@ -117,11 +125,11 @@ class Index:
         with self._guard:
             return self.put(replace(self.get(uuid), **fields))  # type: ignore[arg-type]  # replace() checks the names
 
-    def edit(self, uuid: str, edit: Callable[[VM], VM]) -> Zone:
-        """Replace a VM by what `edit` makes of it; nobody else's change can fall in between."""
+    def edit(self, uuid: str, edit: Callable[[VM], VM], **fields: object) -> Zone:
+        """Replace a VM by what `edit` makes of it, and some fields of its record with it; nobody
+        else's change can fall in between."""
         with self._guard:
-            zone = self.get(uuid)
-            return self.put(replace(zone, vm=edit(zone.vm)))
+            return self.change(uuid, vm=edit(self.get(uuid).vm), **fields)
 
     def remove(self, uuid: str) -> None:
         with self._guard:
