@@ -55,7 +55,7 @@ class RuntimeContract:
         assert runtime.pid(spec.uuid) == pid
         assert runtime.usage(spec.uuid).processes >= 1
         before = time.time()
-        runtime.kill(spec.uuid, signal.SIGTERM)
+        assert runtime.kill(spec.uuid, signal.SIGTERM)
         status = runtime.wait_exit(spec.uuid, 10)
         assert status is not None
         assert status.code == TERM_STATUS
@@ -86,13 +86,13 @@ class RuntimeContract:
         status = runtime.wait_exit(uuid, 10)
         assert status is not None
         assert status.code == -signal.SIGKILL
-        runtime.kill(uuid, signal.SIGTERM)  # there is no init any more: no error
+        assert not runtime.kill(uuid, signal.SIGTERM)  # there is no init any more: no error
         runtime.delete(uuid)
 
     def test_a_ready_zone_ends_without_having_run(self, world: World) -> None:
         runtime, spec = world.manager(), world.spec()
         runtime.create(spec)
-        runtime.kill(spec.uuid, signal.SIGTERM)  # not its init's to handle yet
+        assert not runtime.kill(spec.uuid, signal.SIGTERM)  # not its init's to handle yet
         assert runtime.wait_exit(spec.uuid, 0.05) is None
         runtime.delete(spec.uuid)
         assert world.leftovers() == []

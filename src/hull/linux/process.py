@@ -40,6 +40,19 @@ def send_signal(pidfd: int, signal: int) -> None:
         signals.pidfd_send_signal(pidfd, signal)
 
 
+def notices(pid: int, signal: int) -> bool:
+    """Whether a process handles a signal, or has put it off: an init is not told of any other."""
+    if signal in (signals.SIGKILL, signals.SIGSTOP):
+        return True
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            lines = dict(line.split(":\t", 1) for line in file if line.startswith("Sig"))
+        sets = int(lines["SigBlk"], 16) | int(lines["SigCgt"], 16)
+    except (OSError, KeyError):
+        return False
+    return bool(sets >> (signal - 1) & 1)
+
+
 def wait_end(pidfd: int, timeout: float) -> bool:
     """Wait for a process to end, for `timeout` seconds at most; False if it still runs."""
     poll = select.poll()

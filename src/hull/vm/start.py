@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """vmadm start: from an installed zone to a running one."""
 
+import shutil
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +38,7 @@ def start(uuid: str, host: Host) -> JsonObject:
     with operation(uuid, host):
         zone = host.index.get(uuid)
         entry = host.boots.find(uuid)
-        if entry and not entry.held:
+        if entry and not entry.held and entry.state != boots.SHUTTING_DOWN:
             return {"uuid": uuid, "already": True, "state": state(zone, host)}
         require_stopped(zone, host)
         with ExitStack() as undo:
@@ -178,7 +179,5 @@ def metadata_socket(uuid: str, host: Host) -> Path:
 
 
 def remove_metadata_socket(uuid: str, host: Host) -> None:
-    socket = metadata_socket(uuid, host)
     with suppress(FileNotFoundError):
-        socket.unlink(missing_ok=True)
-        socket.parent.rmdir()
+        shutil.rmtree(metadata_socket(uuid, host).parent)  # with what a bind has left half done

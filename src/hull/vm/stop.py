@@ -27,6 +27,7 @@ log = logging.getLogger("hull.stop")
 SHUTDOWN_SECONDS = 60.0  # what an OS zone gets to shut down in, as on SmartOS
 DOCKER_SECONDS = 10.0  # what a container gets after its SIGTERM
 KILL_SECONDS = 10.0
+NOTICE_PAUSE = 0.1  # an init that was just started handles no signals for a moment
 # An init that dies sooner than this after its start is not started again: it would only loop.
 RESTART_AFTER_SECONDS = 10.0
 
@@ -44,11 +45,15 @@ def stop(uuid: str, host: Host, *, force: bool = False, timeout: int | None = No
                 "Timeout option is only supported for bhyve, KVM and docker containers."
             )
         if not host.boots.find(uuid):
-            if zone.vm.docker:  # it may be about to be started again
+            if zone.vm.autoboot:  # it might boot all the same
                 host.index.edit(uuid, lambda vm: replace(vm, autoboot=False))
             return {"uuid": uuid, "already": True, "state": state(zone, host)}
         shut_down(uuid, host, force=force, timeout=timeout)
-        host.index.edit(uuid, lambda vm: replace(vm, autoboot=False))
+        try:
+            host.index.edit(uuid, lambda vm: replace(vm, autoboot=False))
+        except HostError as exc:
+            words = f"VM {uuid} is stopped, but will boot with the host: {exc.message}"
+            raise HostError(words, hint=exc.hint) from exc
     return {"uuid": uuid, "already": False, "state": "stopped"}
 
 
@@ -70,15 +75,23 @@ def reboot(uuid: str, host: Host, *, force: bool = False) -> JsonObject:
 def shut_down(uuid: str, host: Host, *, force: bool = False, timeout: int | None = None) -> None:
     """End a zone that is up: ask its init, wait, and kill what does not listen."""
     entry = host.boots.find(uuid)
-    if not force and entry and not entry.held:
+    if not force and entry and not entry.held and host.runtime.pid(uuid):
         host.boots.change(uuid, state=boots.SHUTTING_DOWN)
         announce(uuid, host)
         vm = host.index.get(uuid).vm
         sent = docker.stop_signal(vm) if vm.docker else BRANDS[vm.brand].stop_signal
-        host.runtime.kill(uuid, sent)
         patience = DOCKER_SECONDS if vm.docker else SHUTDOWN_SECONDS
-        host.runtime.wait_exit(uuid, patience if timeout is None else timeout)
+        ask_to_end(uuid, sent, patience if timeout is None else timeout, host)
     halt(uuid, host)
+
+
+def ask_to_end(uuid: str, sent: int, patience: float, host: Host) -> None:
+    """Send init the signal that ends it, until it has noticed; wait `patience` seconds in all."""
+    deadline = time.monotonic() + patience
+    while not host.runtime.kill(uuid, sent) and time.monotonic() < deadline:
+        if host.runtime.wait_exit(uuid, NOTICE_PAUSE):
+            return
+    host.runtime.wait_exit(uuid, deadline - time.monotonic())
 
 
 def halt(uuid: str, host: Host) -> None:

@@ -181,12 +181,14 @@ class Crun:
             os.close(fd)
         fifo.unlink()
 
-    def kill(self, uuid: str, signal: int) -> None:
+    def kill(self, uuid: str, signal: int) -> bool:
         """See the port."""
         pid, start = self._init(uuid)
         with process.opened(pid, start) as init:
+            noticed = init is not None and process.notices(pid, signal)
             if init is not None:
                 process.send_signal(init, signal)
+        return noticed
 
     def delete(self, uuid: str) -> None:
         """See the port."""

@@ -65,17 +65,19 @@ class FakeRuntime:
                 raise InvalidState(f"zone {uuid} is not ready to boot")
             self.machine.zones[uuid] = replace(zone, started=True)
 
-    def kill(self, uuid: str, signal: int) -> None:
+    def kill(self, uuid: str, signal: int) -> bool:
         """See the port."""
         with self.machine.changed:
             zone = self.machine.zones.get(uuid)
             if zone is None or zone.exit:
-                return
+                return False
             self._fail("kill")
+            handled = zone.started and signal in self.machine.handlers
             if signal in DEADLY:
                 self._end(uuid, -signal)
-            elif zone.started and signal in self.machine.handlers:
+            elif handled:
                 self._end(uuid, self.machine.handlers[signal])
+            return signal in DEADLY or handled
 
     def end(self, uuid: str, code: int) -> None:
         """Init ends by itself (a test says so)."""

@@ -66,8 +66,12 @@ class Runtime(Protocol):
         """Let init run."""
         ...
 
-    def kill(self, uuid: str, signal: int) -> None:
-        """Send a signal to init; no error if there is none any more."""
+    def kill(self, uuid: str, signal: int) -> bool:
+        """Send a signal to init; no error if there is none any more.
+
+        Returns whether init takes notice: the kernel keeps from it what it does not handle, as one
+        that has just been started may not yet.
+        """
         ...
 
     def delete(self, uuid: str) -> None:
