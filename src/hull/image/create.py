@@ -6,6 +6,7 @@ that are being written, are noted first, so that a start after a crash can remov
 """
 
 import json
+import os
 import re
 import shutil
 import textwrap
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hull.errors import (
+    HostError,
     InvalidPayload,
     MaxOriginDepth,
     NotFound,
@@ -62,6 +64,33 @@ class Created:
     file_path: Path
 
 
+@dataclass(frozen=True)
+class Drafts:
+    """The two files of an image, each under the name it is written by and the one it is to have."""
+
+    file: tuple[Path, Path]
+    manifest: tuple[Path, Path]
+
+    def keep(self, manifest: JsonObject) -> None:
+        """Let both have their names; `discard` goes on where a crash has ended it."""
+        try:
+            with self.manifest[0].open("w", encoding="utf-8") as file:
+                file.write(json.dumps(manifest, indent=2) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            for draft, name in (self.file, self.manifest):
+                draft.rename(name)
+        except OSError as exc:
+            raise HostError(f"cannot write {self.file[1]}: {exc.strerror}") from exc
+
+    def discard(self) -> None:
+        """Remove what has not got its name, unless the image's file has: it is then whole."""
+        if self.manifest[0].exists() and not self.file[0].exists():
+            self.manifest[0].rename(self.manifest[1])
+        for draft, _ in (self.file, self.manifest):
+            draft.unlink(missing_ok=True)
+
+
 def create_image(wanted: Wanted, host: Host, progress: Progress) -> Created:
     """Raises VmNotFound, VmNotStopped, VmHasNoOrigin, MaxOriginDepth, ManifestValidation.
 
@@ -71,18 +100,20 @@ def create_image(wanted: Wanted, host: Host, progress: Progress) -> Created:
     file, target = output_paths(wanted, manifest)
     with host.lock_zone(wanted.vm), ExitStack() as undo:
         vm_of(wanted.vm, host, stopped=True)
-        partial = file.with_name(f".{file.name}.{manifest.uuid}")
-        journal = _note(wanted.vm, partial, host, undo)
+        drafts = Drafts(
+            (file.with_name(f".{file.name}.{manifest.uuid}"), file),
+            (target.with_name(f".{target.name}.{manifest.uuid}"), target),
+        )
+        journal = _note(wanted.vm, drafts, host, undo)
+        undo.callback(drafts.discard)
         snapshot = _snapshot(wanted.vm, host, undo, progress)
         progress({"line": f'Sending image file to "{file}"'})
         contents = contents_of(snapshot, manifest, host)
         root = Path(snapshot) / "root"
-        packed = pack.pack(root, contents, wanted.compression, partial, journal.parent)
-        undo.callback(partial.unlink, missing_ok=True)
+        packed = pack.pack(root, contents, wanted.compression, drafts.file[0], journal.parent)
         whole = _with_file(manifest.data, packed, wanted.compression)
         progress({"line": f'Saving manifest to "{target}"'})
-        write_json(target, whole)
-        partial.rename(file)
+        drafts.keep(whole)
     return Created(manifest=whole, manifest_path=target, file_path=file)
 
 
@@ -215,14 +246,16 @@ def journals(host: Host) -> Path:
     return host.paths.var / "tmp/.imgadm-create"
 
 
-def _note(uuid: str, partial: Path, host: Host, undo: ExitStack) -> Path:
+def _note(uuid: str, drafts: Drafts, host: Host, undo: ExitStack) -> Path:
     """Write down what has to go if this does not come to its end."""
-    if not partial.parent.is_dir():
-        raise InvalidPayload([Problem("output", f"{partial.parent} is not a directory")])
+    directory = drafts.file[0].parent
+    if not directory.is_dir():
+        raise InvalidPayload([Problem("output", f"{directory} is not a directory")])
     journal = journals(host) / f"{uuid}.json"
     journal.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     snapshot = f"{host.dataset(uuid)}@{store.FINAL}"
-    write_json(journal, {"snapshot": snapshot, "file": str(partial)})
+    names: list[Json] = [str(path) for pair in (drafts.file, drafts.manifest) for path in pair]
+    write_json(journal, {"snapshot": snapshot, "files": names})
     undo.callback(journal.unlink, missing_ok=True)
     return journal
 
@@ -231,10 +264,12 @@ def recover(host: Host) -> None:
     """Remove what was being made when hulld died."""
     for journal in journals(host).glob("*.json"):
         match read_json(journal):
-            case {"snapshot": str(snapshot), "file": str(file)}:
+            case {"snapshot": str(snapshot), "files": [*names]}:
                 with suppress(NotFound):
                     host.pool.destroy(snapshot)
-                Path(file).unlink(missing_ok=True)
+                draft, file, draft_manifest, manifest = (Path(str(name)) for name in names)
+                with suppress(OSError):  # they are in somebody else's directory
+                    Drafts((draft, file), (draft_manifest, manifest)).discard()
             case _:
                 pass
     shutil.rmtree(journals(host), ignore_errors=True)

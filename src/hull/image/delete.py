@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """`imgadm delete` and `vacuum`: images leave this host."""
 
-from hull.errors import Error, ImageHasDependentClones
+from hull.errors import Error, ImageHasDependentClones, ImageNotInstalled
 from hull.image import store
 from hull.image.download import Progress
 from hull.image.manifest import check_uuid
@@ -14,7 +14,11 @@ def delete_image(pool: Pool, paths: Paths, uuid: str) -> JsonObject:
     """`{"uuid"}`. Raises ImageNotInstalled, ImageHasDependentClones."""
     check_uuid(uuid)
     with store.lock_image(paths, uuid):
-        check_unused(store.find(pool, paths, uuid))
+        try:
+            check_unused(store.find(pool, paths, uuid))
+        except ImageNotInstalled:
+            if not store.is_installed(paths, uuid, pool.name):  # else a deletion that failed midway
+                raise
         pool.destroy(f"{pool.name}/{uuid}", recursive=True)
         store.remove(paths, uuid, pool.name)
     return {"uuid": uuid}

@@ -5,6 +5,7 @@ It is kept in /var/tmp/.imgadm-downloads until the image is installed: a downloa
 is gone on with, also by the next import. Nothing uses it before its size and hashes are right.
 """
 
+import errno
 import hashlib
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -134,11 +135,13 @@ def _measure(meter: Meter, chunks: Iterable[bytes]) -> None:
 
 @contextmanager
 def _appending(path: Path) -> Iterator[BinaryIO]:
-    """A full pool, above all, is a HostError."""
+    """A full pool, above all, is a HostError; what has come then goes, as it fills others' room."""
     try:
         with path.open("ab") as file:
             yield file
     except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            path.unlink(missing_ok=True)
         raise HostError(f"cannot write {path}: {exc.strerror}") from exc
 
 

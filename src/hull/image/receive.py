@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """An image file, whose size and hashes are right, becomes a dataset.
 
-It is unpacked into POOL/UUID-partial and gets its name when it is whole; from then on `@final` is
-there. The record in /var/imgadm makes it an installed image, last of all.
+It is unpacked into POOL/UUID-partial, and gets `@final`, its record in /var/imgadm and last of all
+its name, when it is whole. A record without a dataset is nobody's: `recover` removes it.
 """
 
 import shutil
@@ -12,7 +12,7 @@ from pathlib import Path
 from hull.errors import Exists, OriginNotInstalled, Unsupported
 from hull.image import store
 from hull.image.download import read_local
-from hull.image.extract import TAR, extraction
+from hull.image.extract import SCRATCH, TAR, extraction
 from hull.image.layer import layer_argv
 from hull.image.manifest import ImageManifest
 from hull.image.squashfs import is_squashfs, unsquash
@@ -48,9 +48,9 @@ def receive(pool: Pool, paths: Paths, manifest: ImageManifest, source: str, file
         unpack(manifest, file, root, paths)
         pool.set(partial, quota=0)
         pool.snapshot(f"{partial}@{store.FINAL}")
-        pool.rename(partial, image.dataset)
-        undo.callback(pool.destroy, image.dataset, recursive=True)
+        undo.callback(store.remove, paths, manifest.uuid, pool.name)
         store.add(paths, image)
+        pool.rename(partial, image.dataset)
         undo.pop_all()
 
 
@@ -101,8 +101,14 @@ def check_origin(pool: Pool, origin: str) -> None:
         )
 
 
-def recover(pool: Pool) -> None:
+def recover(pool: Pool, paths: Paths) -> None:
     """Remove what imports have left that were under way when hulld died."""
-    for dataset in pool.datasets(usage=False):
-        if dataset.name.endswith(PARTIAL) and dataset.name.count("/") == 1:
-            pool.destroy(dataset.name, recursive=True)
+    for scratch in paths.run.glob(f"{SCRATCH}*"):
+        shutil.rmtree(scratch)
+    names = {dataset.name for dataset in pool.datasets(usage=False)}
+    for name in names:
+        if name.endswith(PARTIAL) and name.count("/") == 1:
+            pool.destroy(name, recursive=True)
+    for uuid in store.recorded(paths, pool.name):
+        if f"{pool.name}/{uuid}" not in names:
+            store.remove(paths, uuid, pool.name)

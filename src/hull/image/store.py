@@ -68,6 +68,12 @@ def record_path(paths: Paths, zpool: str, uuid: str) -> Path:
     return paths.imgadm / "images" / f"{zpool}-{uuid}.json"
 
 
+def recorded(paths: Paths, zpool: str) -> list[str]:
+    """The UUIDs of all images that have a record."""
+    found = (paths.imgadm / "images").glob(f"{zpool}-*.json")
+    return [path.stem.removeprefix(f"{zpool}-") for path in found]
+
+
 def lock_image(
     paths: Paths, uuid: str, timeout: float = LOCK_TIMEOUT
 ) -> AbstractContextManager[None]:

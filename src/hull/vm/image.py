@@ -183,7 +183,7 @@ def restore_metadata(uuid: str, before: JsonObject, host: Host) -> None:
 
 def recover(host: Host) -> None:
     """Undo what was under way when hulld died: imports, and images being made of VMs."""
-    receive.recover(host.pool)
+    receive.recover(host.pool, host.paths)
     create.recover(host)
     for journal in journals(host).glob("*.json"):
         with suppress(HostError, NotFound):
