@@ -10,7 +10,7 @@ import shutil
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from hull.errors import Error, InUse, InvalidPayload, InvalidState, NotFound, Problem
+from hull.errors import Error, HostError, InUse, InvalidPayload, InvalidState, NotFound, Problem
 from hull.host.host import Host
 from hull.image import store
 from hull.linux import inroot
@@ -26,11 +26,13 @@ from hull.vm.start import boot
 from hull.vm.stop import shut_down
 from hull.vm.view import state
 from hull.wire import JsonObject
+from hull.zone import boots
 from hull.zone.index import INSTALLED, Zone
 
 log = logging.getLogger("hull.reprovision")
 
 BUILDING, NEXT, OLD = "-building", "-next", "-old"  # suffixes of the dataset's name
+STATES = ("running", "stopped", "failed")  # in which a VM may be; or half down, by an earlier try
 KEPT = ("config", "cores", "logs", "site")  # of the zone's directory; the rest comes with the image
 
 
@@ -47,8 +49,10 @@ def reprovision(uuid: str, payload: JsonObject, host: Host) -> JsonObject:
             take_down(uuid, host, undo)
             take_over(uuid, host, undo)
             undo.pop_all()
-        with suppress(Error):  # what is left waits for the next time
+        try:
             destroy_rest(uuid, host)
+        except Error as exc:  # it is reprovisioned all the same
+            log.warning("the old root of VM %s stays until hulld's next start: %s", uuid, exc)
         zone = host.index.get(uuid)
         if vm.autoboot:
             announce(uuid, host)
@@ -66,7 +70,7 @@ def check(uuid: str, payload: JsonObject, host: Host) -> VM:
         raise InvalidPayload([Problem("", "payload is missing image_uuid")])
     require_destructible(zone.vm, "reprovision")
     now = state(zone, host)
-    if zone.zone_state != INSTALLED or now not in ("running", "stopped", "failed"):
+    if zone.zone_state != INSTALLED or now not in (*STATES, boots.SHUTTING_DOWN):
         raise InvalidState(f'Cannot reprovision vm from state "{now}".')
     vm = docker.reimaged(zone.vm, image_uuid, host)
     if problems := [*check_image(vm, host), *docker.check_docker(vm)]:
@@ -96,7 +100,15 @@ def take_down(uuid: str, host: Host, undo: ExitStack) -> None:
     (built / "logs").mkdir(mode=0o700, exist_ok=True)
     for name in KEPT:
         if (zone / name).is_dir():
-            shutil.copytree(zone / name, built / name, symlinks=True, dirs_exist_ok=True)
+            copy_tree(zone / name, built / name)
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Raises HostError."""
+    try:
+        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+    except OSError as exc:  # shutil.Error is one, with a list of what went wrong
+        raise HostError(f"cannot copy {source}: {exc.strerror or exc}") from exc
 
 
 def take_over(uuid: str, host: Host, undo: ExitStack) -> None:

@@ -2,6 +2,7 @@
 """vmadm create-snapshot, rollback-snapshot and delete-snapshot."""
 
 import re
+from contextlib import ExitStack
 
 from hull.errors import Exists, InvalidPayload, InvalidState, NotFound, Problem
 from hull.host.host import Host
@@ -43,8 +44,12 @@ def rollback_snapshot(uuid: str, name: str, host: Host) -> JsonObject:
         zone = host.index.get(uuid)
         _require(uuid, name, host)
         _require_no_hold(zone.vm, name, host)
-        halt(uuid, host)
-        host.pool.rollback(_dataset_snapshot(uuid, name, host))
+        with ExitStack() as undo:
+            if host.boots.find(uuid):
+                halt(uuid, host)
+                undo.callback(boot, zone, host)
+            host.pool.rollback(_dataset_snapshot(uuid, name, host))
+            undo.pop_all()
         boot(zone, host)
     return {"uuid": uuid, "name": name}
 
