@@ -36,7 +36,10 @@ class Response:
         self._chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
 
     def _more(self) -> bool:
-        data = self._sock.recv(65536)
+        try:
+            data = self._sock.recv(65536)
+        except ConnectionError:  # it was killed: as if it had closed the connection
+            data = b""
         self._buffer += data
         return bool(data)
 
@@ -103,7 +106,10 @@ def request(
     head = f"{method} {target} HTTP/1.1\r\nHost: hull\r\nConnection: {wants}\r\n"
     if body is not None:
         head += f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n"
-    sock.sendall(head.encode() + b"\r\n" + data)
+    try:
+        sock.sendall(head.encode() + b"\r\n" + data)
+    except ConnectionError:
+        return Response(sock)  # what it had to say before it closed is there to be read
     return Response(sock)
 
 

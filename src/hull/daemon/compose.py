@@ -8,6 +8,7 @@ from hull.host.host import Attendant, Host, Nobody
 from hull.linux import files
 from hull.net import dhcp
 from hull.net.address import Leases
+from hull.net.datalink import Datalinks, NicTag
 from hull.net.kernel import KernelDatalinks
 from hull.paths import Paths
 from hull.storage.btrfs import BtrfsPool
@@ -16,6 +17,7 @@ from hull.vm.start import IDS_PER_ZONE
 from hull.zone.boots import MAX_ZONEID, Boots
 from hull.zone.crun import Crun
 from hull.zone.index import Index
+from hull.zone.runtime import Runtime
 
 POOL = "zones"
 PLATFORM = "hosted"  # the live platform says its build stamp here
@@ -40,13 +42,23 @@ def make_host(paths: Paths, attendant: Attendant | None = None) -> Host:
         native=CHECKOUT / "src/native",
         pool=pool,
         health=BtrfsHealth(POOL, paths.zones),
-        runtime=Crun(paths.run, host_id=paths.host_id),
-        datalinks=KernelDatalinks(paths.run, host_id=paths.host_id, networks=(admin,)),
+        runtime=make_runtime(paths),
+        datalinks=make_datalinks(paths, admin),
         leases={"admin": leases},
         index=Index(paths.etc_zones),
         boots=Boots(paths.boots),
         attendant=attendant or Nobody(),
     )
+
+
+def make_runtime(paths: Paths) -> Runtime:
+    """For itself, it needs no pool."""
+    return Crun(paths.run, host_id=paths.host_id)
+
+
+def make_datalinks(paths: Paths, *networks: NicTag) -> Datalinks:
+    """For itself, it needs no pool; without its networks it can still take them down."""
+    return KernelDatalinks(paths.run, host_id=paths.host_id, networks=networks)
 
 
 def id_base(paths: Paths) -> int:

@@ -77,7 +77,7 @@ def in_process(paths: Paths) -> Iterator[Daemon]:
     thread.start()
     try:
         daemon = Daemon(paths, loop)
-        recover.recover(daemon.host)
+        prepare(daemon.host)
         yield daemon
         asyncio.run_coroutine_threadsafe(daemon.stop(), loop).result()
     finally:

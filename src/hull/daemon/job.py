@@ -22,6 +22,7 @@ from hull.daemon.events import Subscription
 from hull.daemon.listen import Peer
 from hull.daemon.logs import audited, job_log
 from hull.daemon.route import Request, Route
+from hull.linux.syscall import shortage
 from hull.wire import JsonObject
 
 log = logging.getLogger("hull.job")
@@ -183,9 +184,10 @@ def handle(route: Route, request: Request, peer: Peer) -> Outcome:
         outcome = outcome_of(exc)
         how = f"{exc.code}: {exc.message}"
     except Exception as exc:  # the one place where a bug becomes an answer
+        lacking = shortage(exc) if isinstance(exc, OSError) else None
         log.error("internal error", exc_info=exc)
-        outcome = internal_error(request.request_id)
-        how = f"InternalError: {type(exc).__name__}"
+        outcome = outcome_of(lacking) if lacking else internal_error(request.request_id)
+        how = lacking.message if lacking else f"InternalError: {type(exc).__name__}"
     level = logging.INFO if route.mutates else logging.DEBUG
     fields = audited(
         audit=route.mutates,

@@ -266,7 +266,11 @@ def stop_zones(paths: Paths, say: Say) -> None:
     """In the host's own network namespace, where its links are."""
     name = netns_of(paths)
     with netns.opened(f"/run/netns/{name}" if name else "/proc/self/ns/net") as namespace:
-        netns.in_netns(namespace, lambda: stop_zones_here(paths, say))
+        try:
+            netns.in_netns(namespace, lambda: stop_zones_here(paths, say))
+        except (HostError, OSError) as exc:
+            say(f"The pool cannot be worked with ({exc}): its zones are ended without being asked")
+            netns.in_netns(namespace, lambda: end_zones_here(paths))
 
 
 def stop_zones_here(paths: Paths, say: Say) -> None:
@@ -278,6 +282,15 @@ def stop_zones_here(paths: Paths, say: Say) -> None:
     recover(host)
     host.datalinks.down()
     host.runtime.release()
+
+
+def end_zones_here(paths: Paths) -> None:
+    """All that can be done without a pool."""
+    runtime = compose.make_runtime(paths)
+    for uuid in runtime.zones():
+        runtime.delete(uuid)
+    compose.make_datalinks(paths).down()
+    runtime.release()
 
 
 def unmount_datasets(paths: Paths) -> None:
