@@ -9,13 +9,14 @@ export MAKECMDGOALS
 BIN := .venv/bin
 PYTHONS := src tests bench tools
 
-.PHONY: help demo up down images check test unit integration lab bench setup
+.PHONY: help demo up down images check test torture bench setup
 
 help:
 	@echo "make demo    a host, an image and a zone from JSON, in a few minutes"
 	@echo "make up      bring a host up on this machine     make down    take it down (DESTROY=1: pool too)"
 	@echo "make check   format, lint, types, contracts, unit tests"
 	@echo "make test    everything CI runs                  make bench   Hull beside its peers (ARGS=--quick)"
+	@echo "make torture 10,000 kills, and every failure there can be, in some hours"
 
 setup:
 	@tools/setup.sh
@@ -47,8 +48,14 @@ test: check images
 	@tools/setup.sh dev lab
 	HULL_REQUIRE=all $(BIN)/pytest tests/integration
 	HULL_REQUIRE=all $(BIN)/pytest tests/acceptance
+	HULL_REQUIRE=all $(BIN)/pytest tests/torture
 	@# A guest under emulation may lose a write to its console on a busy machine: once more, then.
 	HULL_REQUIRE=all $(BIN)/pytest tests/lab || HULL_REQUIRE=all $(BIN)/pytest --last-failed tests/lab
+
+# Hours: every door of every operation fails and is died at, and 10,000 kills at random.
+torture: images
+	@tools/setup.sh dev
+	HULL_REQUIRE=all HULL_TORTURE=10000 $(BIN)/pytest tests/torture
 
 bench: images
 	@tools/setup.sh dev bench

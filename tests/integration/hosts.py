@@ -30,6 +30,7 @@ class TestHost:
     root: Path
     netns: str
     pool_size: str = "16G"
+    pool: Path | None = None  # where it is, if not in the root
 
     def __call__(
         self, command: str, *args: str, stdin: str = "", check: bool = True, timeout: float = 120
@@ -56,7 +57,8 @@ class TestHost:
         return done.stderr.strip().rsplit(" ", 1)[1]
 
     def up(self) -> None:
-        self("hull", "up", "--pool-size", self.pool_size, "--netns", self.netns)
+        where = ["--pool", str(self.pool)] if self.pool else []
+        self("hull", "up", "--pool-size", self.pool_size, "--netns", self.netns, *where)
 
     def down(self, *, destroy: bool = False) -> None:
         self("hull", "down", *(["--destroy"] if destroy else []), timeout=300)
@@ -88,12 +90,12 @@ def wait_for(condition: Callable[[], object], timeout: float = 30, what: str = "
 
 
 @contextmanager
-def new_host(pool_size: str = "16G") -> Iterator[TestHost]:
+def new_host(pool_size: str = "16G", pool: Path | None = None) -> Iterator[TestHost]:
     """A host that is up, and of which nothing is left afterwards."""
     name = f"hullt{secrets.token_hex(3)}"
     root = Path("/var/tmp") / name
     subprocess.run(["ip", "netns", "add", name], check=True)
-    host = TestHost(root, name, pool_size)
+    host = TestHost(root, name, pool_size, pool)
     try:
         host.in_netns("ip", "link", "set", "lo", "up")
         host.up()

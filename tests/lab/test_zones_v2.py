@@ -17,6 +17,7 @@ from tests.lab.vm import run_in_vm
 pytestmark = pytest.mark.needs_qemu
 
 SUITES = {
+    "clock": ("tests/lab/guest/test_clock.py",),
     "vlans": ("tests/integration/test_net_vlan.py",),
     "zones": ("tests/integration/test_zone_runtime.py",),
     "pool": (
