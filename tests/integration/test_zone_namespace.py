@@ -131,7 +131,7 @@ def test_a_group_of_processes(group: cgroup.Group) -> None:
     group.create(cgroup.Values(processes=10), owner=None)  # a second time changes nothing
     with subprocess.Popen(["sleep", "60"]) as child:
         for entrance in group.entrances():
-            (entrance / "cgroup.procs").write_text(f"{child.pid}\n")
+            entrance.write_text(f"{child.pid}\n")
         assert group.pids() == {child.pid}
         memory, processes, cpu = group.usage()
         assert (memory >= 0, processes, cpu >= 0) == (True, 1, True)
@@ -150,7 +150,7 @@ def test_removal_ends_what_is_inside(group: cgroup.Group) -> None:
         (unified / "zone/deeper/still").mkdir(parents=True)
     with subprocess.Popen(["sleep", "60"]) as child:
         for entrance in group.entrances():
-            (entrance / "cgroup.procs").write_text(f"{child.pid}\n")
+            entrance.write_text(f"{child.pid}\n")
         waiter = threading.Thread(target=child.wait)
         waiter.start()
         group.remove()

@@ -18,6 +18,7 @@ import pytest
 from hull.brand.brand import exit_meaning
 from hull.errors import Error, KernelError
 from hull.linux import process
+from hull.zone.filters import ANNOTATION
 from hull.zone.runtime import Limits
 from tests.integration.zone_fixtures import IDS, CrunWorld, crun_world, why_not
 from tests.runtime_contract import TERM_STATUS, RuntimeContract, boot
@@ -338,3 +339,22 @@ def test_a_second_boot_starts_afresh(world: CrunWorld) -> None:
         assert status is not None
         assert status.code == TERM_STATUS
         world.manager().delete(uuid)
+
+
+def test_a_second_zone_has_the_filter_that_was_compiled_for_the_first(world: CrunWorld) -> None:
+    runtime = world.manager()
+    for number in (1, 2):
+        spec = world.spec(number)
+        runtime.create(spec)
+        config = json.loads((world.run / "zones" / spec.uuid / "config.json").read_text())
+        assert (ANNOTATION in config.get("annotations", {})) == (number == 2)
+        runtime.start(spec.uuid)
+        world.wait_booted(spec.uuid)
+        status = Path(f"/proc/{runtime.pid(spec.uuid)}/status").read_text()
+        assert "Seccomp:\t2" in status
+        done = world.login(
+            spec.uuid, "/bin/sh", "-c", "grep Seccomp: /proc/self/status; unshare -U true"
+        )
+        assert done.stdout == "Seccomp:\t2\n"
+        assert "Operation not permitted" in done.stderr
+        runtime.delete(spec.uuid)

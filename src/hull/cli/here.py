@@ -36,7 +36,7 @@ def call(
             lock(paths.run / "hulld.lock", what="this host", timeout=0),
             hulld.in_process(paths) as daemon,
         ):
-            match = Table(api.routes(daemon.host, daemon.bus)).find(method, target)
+            match = Table(api.routes(daemon.host, daemon.announcer)).find(method, target)
             request = Request(
                 params=match.params,
                 query=match.query,

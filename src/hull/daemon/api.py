@@ -7,7 +7,7 @@ from hull.daemon import openapi
 from hull.daemon.api_images import image_routes
 from hull.daemon.api_vms import verb_routes
 from hull.daemon.api_zones import zone_routes
-from hull.daemon.events import Bus, Subscription, ready_event
+from hull.daemon.events import Announcer, Subscription
 from hull.daemon.route import Request, Route
 from hull.daemon.schemas import OBJECT, OBJECTS, TEXT, UUID_RESULT, YES_NO, exactly
 from hull.errors import Usage
@@ -45,7 +45,7 @@ STOP: JsonObject = {
 NAME = exactly(name=TEXT)
 
 
-def routes(host: Host, bus: Bus) -> list[Route]:
+def routes(host: Host, announcer: Announcer) -> list[Route]:
     """The whole contract of one host's daemon, the document that describes it included."""
     rows: list[Route] = []
     document = Route(
@@ -57,7 +57,7 @@ def routes(host: Host, bus: Bus) -> list[Route]:
     )
     rows += [
         document,
-        *_general(host, bus),
+        *_general(host, announcer),
         *_vms(host),
         *_one_vm(host),
         *verb_routes(host),
@@ -68,12 +68,12 @@ def routes(host: Host, bus: Bus) -> list[Route]:
     return rows
 
 
-def _general(host: Host, bus: Bus) -> list[Route]:
+def _general(host: Host, announcer: Announcer) -> list[Route]:
     def ping(_: Request) -> Json:
         return {"ping": "pong", "version": VERSION, "server_uuid": host.server_uuid}
 
     def events(_: Request) -> Subscription:
-        return bus.subscribe(lambda: ready_event(lookup.lookup([], host, whole=True)))
+        return announcer.subscribe()
 
     return [
         Route(

@@ -119,17 +119,41 @@ class Bus:
 
 
 class Announcer:
-    """Remembers each VM as it was last seen and publishes what is different since. Thread-safe."""
+    """Tells listeners what is different in a VM since they last heard of it. Thread-safe.
 
-    def __init__(self, bus: Bus, vms: list[JsonObject]) -> None:
-        self._bus = bus
+    While nobody listens nothing is looked at or remembered: an operation then costs no more.
+    `look(uuid)` is a VM's view, None if it is gone; `look_all()` is all of them.
+    """
+
+    def __init__(
+        self, look: Callable[[str], JsonObject | None], look_all: Callable[[], list[JsonObject]]
+    ) -> None:
+        self._look, self._look_all = look, look_all
+        self._bus = Bus()
         self._lock = threading.Lock()
-        self._seen = {str(vm["uuid"]): vm for vm in vms}
+        self._seen: dict[str, JsonObject] = {}
 
-    def announce(self, vm_uuid: str, vm: JsonObject | None) -> None:
-        """The VM is now like this view; None: it is gone. No event if nothing has changed."""
+    @property
+    def listeners(self) -> int:
+        return self._bus.listeners
+
+    def subscribe(self) -> Subscription:
+        """All VMs as they are, then every change. Raises InUse if too many listen."""
+        # Inside the lock, so that no change falls between the two.
+        with self._lock:
+            vms = self._look_all()
+            subscription = self._bus.subscribe(lambda: ready_event(vms))
+            self._seen = {str(vm["uuid"]): vm for vm in vms}
+        return subscription
+
+    def announce(self, vm_uuid: str) -> None:
+        """Something may have changed in this VM. No event if nothing has."""
         # Inside the lock, so that two changes of one VM are told in the order they happened.
         with self._lock:
+            if not self._bus.listeners:
+                self._seen.clear()
+                return
+            vm = self._look(vm_uuid)
             old = self._seen.pop(vm_uuid, None)
             if vm is not None:
                 self._seen[vm_uuid] = vm

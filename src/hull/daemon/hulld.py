@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from hull.daemon import api, compose, logs, vminfod
-from hull.daemon.events import Announcer, Bus
+from hull.daemon.events import Announcer
 from hull.daemon.metadatad import Metadatad
 from hull.daemon.serve import Server
 from hull.daemon.watch import Watcher
@@ -23,7 +23,6 @@ from hull.linux import files
 from hull.linux.lock import lock
 from hull.paths import Paths
 from hull.vm import lookup, recover, stop, update
-from hull.wire import JsonObject
 
 log = logging.getLogger("hull.hulld")
 
@@ -32,10 +31,11 @@ class Daemon:
     """hulld as the attendant of the zones that are up."""
 
     def __init__(self, paths: Paths, loop: asyncio.AbstractEventLoop) -> None:
-        self.bus = Bus()
         self._watcher = Watcher(loop)
         self.host = compose.make_host(paths, self)
-        self._announcer = Announcer(self.bus, lookup.lookup([], self.host, whole=True))
+        self.announcer = Announcer(
+            lambda uuid: lookup.find(uuid, self.host), lambda: lookup.get_all(self.host)
+        )
         self._metadata = Metadatad(
             loop,
             lambda uuid: lookup.get(uuid, self.host),
@@ -52,8 +52,8 @@ class Daemon:
     def start_again(self, uuid: str, pause: float) -> None:
         self._watcher.later(pause, lambda: stop.start_again(uuid, self.host))
 
-    def changed(self, uuid: str, view: JsonObject | None) -> None:
-        self._announcer.announce(uuid, view)
+    def changed(self, uuid: str) -> None:
+        self.announcer.announce(uuid)
 
     async def stop(self) -> None:
         """Attend nobody any more; the zones run on."""
@@ -94,10 +94,10 @@ async def serve(paths: Paths) -> None:
         loop.add_signal_handler(sent, stopping.set)
     daemon = Daemon(paths, loop)
     await asyncio.to_thread(prepare, daemon.host)
-    server = Server(api.routes(daemon.host, daemon.bus))
+    server = Server(api.routes(daemon.host, daemon.announcer))
     await server.start(paths.socket)
     log.info("hulld serves %s", paths.root)
-    info = await vminfod.start(daemon.host, daemon.bus)
+    info = await vminfod.start(daemon.host, daemon.announcer)
     # Not a job of anybody's: the host is up while its zones still boot.
     threading.Thread(target=recover.autoboot, args=(daemon.host,), daemon=True).start()
     await stopping.wait()

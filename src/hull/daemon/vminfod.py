@@ -9,7 +9,7 @@ import logging
 import os
 import time
 
-from hull.daemon.events import Bus, ready_event
+from hull.daemon.events import Announcer
 from hull.daemon.job import Workers
 from hull.daemon.route import Request, Route
 from hull.daemon.serve import Server
@@ -40,9 +40,9 @@ def port_of(paths: Paths, settings: dict[str, str]) -> int:
     return 0
 
 
-async def start(host: Host, bus: Bus) -> Server:
+async def start(host: Host, announcer: Announcer) -> Server:
     """Serve until the server that this returns is stopped; a port that is taken is no failure."""
-    server = Server(routes(host, bus), workers=Workers(jobs=1, reads=2))
+    server = Server(routes(host, announcer), workers=Workers(jobs=1, reads=2))
     port = port_of(host.paths, config.read(host.paths))
     if port:
         try:
@@ -53,7 +53,7 @@ async def start(host: Host, bus: Bus) -> Server:
     return server
 
 
-def routes(host: Host, bus: Bus) -> list[Route]:
+def routes(host: Host, announcer: Announcer) -> list[Route]:
     """All that it can be asked."""
     started = time.time()
 
@@ -63,7 +63,7 @@ def routes(host: Host, bus: Bus) -> list[Route]:
             "pid": os.getpid(),
             "uptime": round(time.time() - started, 3),
             "vms": len(host.index.all()),
-            "listeners": bus.listeners,
+            "listeners": announcer.listeners,
         }
 
     def vms(_: Request) -> Json:
@@ -89,9 +89,7 @@ def routes(host: Host, bus: Bus) -> list[Route]:
         Route(
             method="GET",
             path="/events",
-            handler=lambda _: bus.subscribe(
-                lambda: ready_event(lookup.lookup([], host, whole=True))
-            ),
+            handler=lambda _: announcer.subscribe(),
             doc="All VMs, then every change of a VM as it happens.",
             stream=True,
         ),

@@ -38,8 +38,8 @@ class Attendant(Protocol):
         """Start a container that has ended, in `pause` seconds, if it is still wanted then."""
         ...
 
-    def changed(self, uuid: str, view: JsonObject | None) -> None:
-        """Tell the event stream's readers what a VM is now; None: it is gone."""
+    def changed(self, uuid: str) -> None:
+        """Tell the event stream's readers, if there are any, what a VM is now."""
         ...
 
 
@@ -55,8 +55,8 @@ class Nobody:
     def start_again(self, uuid: str, pause: float) -> None:
         del uuid, pause
 
-    def changed(self, uuid: str, view: JsonObject | None) -> None:
-        del uuid, view
+    def changed(self, uuid: str) -> None:
+        del uuid
 
 
 @dataclass(frozen=True, kw_only=True)

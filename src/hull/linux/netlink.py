@@ -52,7 +52,8 @@ INFO_KIND, INFO_DATA, INFO_SLAVE_KIND, INFO_SLAVE_DATA = 1, 2, 4, 5
 VETH_INFO_PEER = 1
 BR_STP_STATE, BR_VLAN_FILTERING, BR_MCAST_SNOOPING = 5, 7, 23
 IFLA_AF_SPEC, BRIDGE_VLAN_INFO, VLAN_PVID, VLAN_UNTAGGED = 26, 2, 2, 4
-BRPORT_LEARNING, BRPORT_UNICAST_FLOOD, BRPORT_GROUP_FWD_MASK = 8, 9, 31
+VLAN_RANGE_BEGIN, VLAN_RANGE_END = 8, 16
+BRPORT_LEARNING, BRPORT_UNICAST_FLOOD, BRPORT_NO, BRPORT_GROUP_FWD_MASK = 8, 9, 18, 31
 # Frames to 01:80:c2:00:00:0x, which a bridge keeps to itself; it drops pause frames (1) anyhow.
 ALL_GROUPS = 0xFFFD
 RTEXT_FILTER_SKIP_STATS = 8
@@ -100,6 +101,7 @@ class LinkInfo:
     running: bool  # up, with a carrier, and able to send
     alias: str
     vlans: bool = False  # a bridge that keeps VLANs apart
+    port: int = 0  # its number among the ports of that bridge, from 1 on
 
 
 # -- packing: pure --------------------------------------------------------------------------------
@@ -165,6 +167,14 @@ def add_port_vlan(index: int, vid: int) -> Request:
 
 def delete_port_vlan(index: int, vid: int) -> Request:
     return _port_vlan(RTM_DELLINK, index, vid, 0)
+
+
+def add_trunk(index: int) -> Request:
+    """What is on a VLAN comes and goes with its tag; what is on none as it is."""
+    first = attribute(BRIDGE_VLAN_INFO, struct.pack("=HH", VLAN_RANGE_BEGIN, 2))
+    last = attribute(BRIDGE_VLAN_INFO, struct.pack("=HH", VLAN_RANGE_END, 4094))
+    body = LINK.pack(AF_BRIDGE, 0, index, 0, 0) + attribute(IFLA_AF_SPEC, first, last)
+    return Request(f"let all VLANs by link {index}", RTM_SETLINK, 0, body)
 
 
 def _port_vlan(kind: int, index: int, vid: int, flags: int) -> Request:
@@ -305,6 +315,7 @@ def parse_link(body: bytes) -> LinkInfo:
         running=bool(flags & IFF_UP) and found.get(IFLA_OPERSTATE) == bytes([IF_OPER_UP]),
         alias=_parse_text(found.get(IFLA_IFALIAS, b"")),
         vlans=attributes(info.get(INFO_DATA, b"")).get(BR_VLAN_FILTERING) == b"\1",
+        port=_parse_number(attributes(info.get(INFO_SLAVE_DATA, b"")).get(BRPORT_NO, b"")),
     )
 
 

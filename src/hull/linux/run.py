@@ -2,6 +2,8 @@
 """The one door to other programs. Nothing else imports subprocess."""
 
 import logging
+import os
+import select
 import shlex
 import subprocess
 import time
@@ -88,7 +90,15 @@ def spawn(
 
 def wait(process: Process, name: str, timeout: float | None) -> int:
     """Wait for a program's end: its status. `timeout` as for `run`. Raises Timeout."""
-    return _patiently(process, name, process.wait, timeout)
+    with open(os.pidfd_open(process.pid), "rb", buffering=0) as end:
+
+        def ended(seconds: float) -> int:
+            # Popen's own wait with a limit sleeps, and ever longer.
+            if not select.select([end], [], [], seconds)[0]:
+                raise subprocess.TimeoutExpired(name, seconds)
+            return process.wait()
+
+        return _patiently(process, name, ended, timeout)
 
 
 def _start(

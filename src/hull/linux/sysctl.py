@@ -27,3 +27,11 @@ def write(name: str, value: str) -> None:
             file.write(value)
     except OSError as exc:
         raise KernelError(f"set {name} to {value}", exc.errno or 0, exc.strerror or "") from exc
+
+
+def set_ipv6(link: str, settings: dict[str, str]) -> None:
+    """Set a link's switches, as far as this kernel has them."""
+    for name, value in settings.items():
+        path = f"net/ipv6/conf/{link}/{name}"
+        if read(path) not in (None, value):
+            write(path, value)

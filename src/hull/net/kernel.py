@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from errno import EEXIST, EINVAL, ENODEV, ENOENT, EOPNOTSUPP, ESRCH
+from errno import EEXIST, EINVAL, ENODEV, ENOENT, ESRCH
 from functools import partial
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -19,7 +19,7 @@ from hull.errors import CommandFailed, Exists, HostError, KernelError, NotFound,
 from hull.linux import netlink, nft, sysctl, tc
 from hull.linux.netlink import LinkInfo, Netlink
 from hull.linux.netns import in_netns, opened
-from hull.net import dhcp, dhcpcid, nat
+from hull.net import bridges, dhcp, dhcpcid, nat
 from hull.net.datalink import Link, NicTag, Route, Vnic, changed
 from hull.net.nictag import eui64, stable_mac
 from hull.net.protection import FAMILY, LINK_LOCAL, Protection
@@ -36,7 +36,6 @@ READY_TIMEOUT = 5.0
 UNTAGGED = 1
 
 BRIDGE_IPV6 = {"accept_ra": "0", "addr_gen_mode": "1"}  # 1: no address but what it is given
-PORT_IPV6 = {"disable_ipv6": "1"}
 
 
 class KernelDatalinks:
@@ -64,14 +63,14 @@ class KernelDatalinks:
 
     def links(self) -> list[Link]:
         with Netlink() as host:
-            found = {link.index: link for link in host.links()}
-        tags = {tag.link: tag.name for tag in self._tags.values()}
+            found = host.links()
+        masters = {
+            index: tag.name for tag in self._tags.values() for index in bridges.of_tag(found, tag)
+        }
         return [
-            Link(name=link.name, nic_tag=tags[master.name], mac=link.alias, up=link.running)
-            for link in found.values()
-            if link.name.startswith(self._prefix)
-            and (master := found.get(link.master))
-            and master.name in tags
+            Link(name=link.name, nic_tag=masters[link.master], mac=link.alias, up=link.running)
+            for link in found
+            if link.name.startswith(self._prefix) and link.master in masters
         ]
 
     def create_vnic(self, vnic: Vnic, netns: str) -> None:
@@ -79,7 +78,7 @@ class KernelDatalinks:
         with ExitStack() as stack:
             namespace = stack.enter_context(opened(netns))
             host = stack.enter_context(Netlink())
-            bridge = _bridge(host, tag)
+            bridge = bridges.first(host, tag)
             if host.link(vnic.link):
                 raise Exists(f"link {vnic.link} exists already")
             undo = stack.enter_context(ExitStack())
@@ -131,7 +130,8 @@ class KernelDatalinks:
         for directory in sorted(self._state.glob("dhcp/*")):
             dhcp.stop(directory)
         with Netlink() as host:
-            for link in self._own(host):
+            joins = [link for link in host.links() if bridges.is_join(link.name, self._prefix)]
+            for link in [*joins, *self._own(host)]:
                 _delete_link(host, link.name)
             nat.restore_forwarding(self._forwarding, alone=self._is_alone(host))
         nft.apply(nft.delete_table(FAMILY, self._table) + nft.delete_table(nat.FAMILY, self._table))
@@ -178,7 +178,9 @@ class KernelDatalinks:
         )
         host.batch(pair)
         undo.callback(_delete_link, host, vnic.link)
-        _attach(host, vnic, bridge)
+        if bridges.crowded(host, vnic.link):
+            self._plug_in(host, vnic, tag)
+        _attach(host, vnic)
         in_netns(namespace, partial(_configure, vnic, tag))
 
     def _change(self, old: Vnic, new: Vnic, host: Netlink, namespace: int) -> None:
@@ -240,12 +242,20 @@ class KernelDatalinks:
 
     def _reconnect(self, host: Netlink, vnics: list[Vnic]) -> None:
         """Make vnics ports of their bridge again, where it was removed behind our back."""
+        found = host.links()
+        ports = {link.name: link for link in found}
         for vnic in vnics:
-            bridge = _bridge(host, self._tags[vnic.nic_tag])
-            port = host.link(vnic.link)
-            if port and port.master != bridge.index:
-                host.batch(netlink.set_link(vnic.link, master=bridge.index))
-                _attach(host, vnic, bridge)
+            tag = self._tags[vnic.nic_tag]
+            port = ports.get(vnic.link)
+            if port and port.master not in bridges.of_tag(found, tag):
+                self._plug_in(host, vnic, tag)
+                _attach(host, vnic)
+
+    def _plug_in(self, host: Netlink, vnic: Vnic, tag: NicTag) -> None:
+        for bridge in bridges.with_room(host, tag, self._prefix):
+            host.batch(netlink.set_link(vnic.link, master=bridge.index))
+            if not bridges.crowded(host, vnic.link):
+                return
 
     def _own(self, host: Netlink) -> list[LinkInfo]:
         return [
@@ -261,51 +271,32 @@ class KernelDatalinks:
         )
 
 
-def _bridge(host: Netlink, tag: NicTag) -> LinkInfo:
-    bridge = host.link(tag.link)
-    if bridge is None:
-        raise HostError(
-            f"nic tag {tag.name} has no link {tag.link}", hint="bring the host up with `hull up`"
-        )
-    return bridge
-
-
 def _make_bridge(host: Netlink, tag: NicTag) -> None:
     """The tag's link as it should be, from whatever it is."""
     found = host.link(tag.link)
     mac = stable_mac(tag.link)
     if found and found.kind != "bridge":
         raise HostError(f"link {tag.link} exists and is not Hull's", hint="rename or delete it")
-    if not found:
-        # It is given its MTU below: one that it is only made with follows the least of its ports'.
-        host.batch(netlink.create_bridge(tag.link, mac=mac, mtu=tag.mtu - 1))
-    _suppress((EOPNOTSUPP,), partial(host.batch, netlink.keep_vlans_apart(tag.link)))
-    _set_ipv6(tag.link, BRIDGE_IPV6)
-    bridge = _bridge(host, tag)
+    bridges.make(host, tag, tag.link)
+    sysctl.set_ipv6(tag.link, BRIDGE_IPV6)
+    bridge = host.link(tag.link)
+    assert bridge
     # The link-local address too: by itself it comes a second after the first zone, and until then
     # no router advertisement is sent.
     own = (tag.address, tag.address6, tag.address6 and eui64(mac, LINK_LOCAL))
     host.batch(
-        netlink.set_link(tag.link, up=True, mac=mac, mtu=tag.mtu),
+        netlink.set_link(tag.link, mac=mac),
         *(netlink.add_address(bridge.index, address) for address in own if address),
     )
 
 
-def _set_ipv6(link: str, settings: dict[str, str]) -> None:
-    """Set a link's switches, as far as this kernel has them."""
-    for name, value in settings.items():
-        path = f"net/ipv6/conf/{link}/{name}"
-        if sysctl.read(path) not in (None, value):
-            sysctl.write(path, value)
-
-
-def _attach(host: Netlink, vnic: Vnic, bridge: LinkInfo) -> None:
-    """Set up the host end of a pair that is a port of the bridge."""
+def _attach(host: Netlink, vnic: Vnic) -> None:
+    """Set up the host end of a pair that is a port of a bridge."""
     port = host.link(vnic.link)
     if port is None:
         raise HostError(f"link {vnic.link} has gone", hint="its zone has ended; start it again")
     # IPv6 of its own would only add to the noise on the network.
-    _set_ipv6(vnic.link, PORT_IPV6)
+    sysctl.set_ipv6(vnic.link, bridges.NO_IPV6)
     if vnic.vlan_id:
         host.batch(
             netlink.add_port_vlan(port.index, vnic.vlan_id),
@@ -355,7 +346,7 @@ def _configure(vnic: Vnic, tag: NicTag) -> None:
         link = zone.link(vnic.interface)
         if link is None:
             raise HostError(f"{vnic.interface} has gone from the zone")
-        _set_ipv6(vnic.interface, ipv6_settings(vnic, tag))
+        sysctl.set_ipv6(vnic.interface, ipv6_settings(vnic, tag))
         zone.batch(netlink.set_link(LOOPBACK, up=True), netlink.set_link(vnic.interface, up=True))
         _wait_running(zone, vnic.interface)
         zone.batch(

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hull.host.host import Host
-from hull.vm.view import view
 
 
 @contextmanager
@@ -20,5 +19,4 @@ def operation(uuid: str, host: Host) -> Iterator[None]:
 
 def announce(uuid: str, host: Host) -> None:
     """Called whenever a state was reached that somebody may wait for."""
-    zone = host.index.find(uuid)
-    host.attendant.changed(uuid, None if zone is None else view(zone, host))
+    host.attendant.changed(uuid)

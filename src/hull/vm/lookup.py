@@ -19,6 +19,18 @@ def get(uuid: str, host: Host) -> JsonObject:
     return view(host.index.get(uuid), host)
 
 
+def find(uuid: str, host: Host) -> JsonObject | None:
+    """The same; None if there is none."""
+    zone = host.index.find(uuid)
+    return view(zone, host) if zone else None
+
+
+def get_all(host: Host) -> list[JsonObject]:
+    """Every VM, whole."""
+    known = _snapshots(host)
+    return [view(zone, host, snapshots=known.get(zone.uuid, ())) for zone in host.index.all()]
+
+
 def lookup(
     filters: list[str], host: Host, *, whole: bool = False, fields: tuple[str, ...] = ()
 ) -> list[JsonObject]:

@@ -22,12 +22,13 @@ from hull.errors import Corrupt, Exists, HostError, InvalidState, NotFound
 from hull.linux import cgroup, files, inroot, mount, namespace, process, tmpfs
 from hull.wire import Json, JsonObject
 from hull.zone import bundle, conmon
+from hull.zone.filters import Filters
 from hull.zone.runtime import ExitStatus, Limits, Usage, ZoneSpec
 
 CRUN = "/usr/bin/crun"
-# A shell that takes the directories of its cgroups up to `--`, enters them, and becomes what
+# A shell that takes the entrances of its cgroups up to `--`, enters them, and becomes what
 # follows: nothing is forked, so what runs in the zone has never run outside its limits.
-ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs" || exit 125; shift; done; shift; '
+ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 125; shift; done; shift; '
 # crun gives its standard files to the zone's root, whatever they are: /dev/null, the operator's
 # terminal, a file. So it gets pipes and sockets only; instead of others, where nobody needs them,
 # an empty pipe, which is what a here-document is.
@@ -98,6 +99,7 @@ class Crun:
         self._parent = f"hull-{host_id}"
         self._layout = cgroup.host_layout()
         self._ranges = namespace.IdRanges()
+        self._filters = Filters()
 
     # -- a zone's life ---------------------------------------------------------------------------
     def create(self, spec: ZoneSpec) -> int:
@@ -118,6 +120,7 @@ class Crun:
         return pid
 
     def _build(self, spec: ZoneSpec, run: Path) -> int:
+        cgroup.hasten(self._layout)
         group = self._group(spec.uuid)
         group.create(cgroup_values(spec.limits), owner=spec.id_base if spec.systemd else None)
         pid = self._launch(spec, run, group)
@@ -128,6 +131,7 @@ class Crun:
         (run / "exit").mkdir(mode=0o700)
         config = bundle.complete(spec.bundle, STAGE, bundle.hard_limits())
         config, trees = bundle.take_binds(config)
+        config = self._filters.put_in(config)
         files.write_json(run / "config.json", config, durable=False)
         for tree in trees:
             _make_place(spec.root, tree)
@@ -139,9 +143,11 @@ class Crun:
             crun = ["/usr/bin/nsenter", f"--mount=/proc/{os.getpid()}/fd/{mounts}", *crun_argv(run)]
             runtime = enter_argv(group.entrances(), SPARE_FILES, crun)
             argv = conmon.conmon_argv(run, spec.uuid, init_files(spec), runtime)
-            return conmon.create(argv, run)
+            pid = conmon.create(argv, run)
         finally:
             os.close(mounts)
+        self._filters.keep(config, run / "crun" / spec.uuid / "seccomp.bpf")
+        return pid
 
     def _private_mounts(self, trees: list[bundle.Tree], id_base: int) -> int:
         """The mount namespace to build the zone in: the host's, and what the zone gets of it."""
@@ -279,7 +285,8 @@ class Crun:
         entrances = self._group(uuid).entrances()
         if self._layout.unified:
             # Where init is: systemd moves on, and v2 takes nobody in above other cgroups.
-            entrances[-1] = _v2_place(self._layout.unified, pid) or entrances[-1]
+            place = _v2_place(self._layout.unified, pid)
+            entrances[-1] = place / "cgroup.procs" if place else entrances[-1]
         then = SPARE_FILES if tty_socket else REFUSE_FILES
         if not self._layout.hybrid:
             return enter_argv(entrances, then, crun)

@@ -152,14 +152,36 @@ def test_all_listeners_see_one_order() -> None:
 
 
 def test_the_announcer_tells_the_difference_since_last_time() -> None:
-    bus = Bus()
-    listener = bus.subscribe(dict)
-    announcer = Announcer(bus, [{"uuid": "old", "ram": 1}])
-    announcer.announce("old", {"uuid": "old", "ram": 1})
-    announcer.announce("old", {"uuid": "old", "ram": 2})
-    announcer.announce("new", {"uuid": "new"})
-    announcer.announce("new", None)
-    announcer.announce("new", None)
-    lines = (listener.take() or b"").splitlines()[1:]
+    vms: dict[str, JsonObject] = {"old": {"uuid": "old", "ram": 0}}
+    looks: list[str] = []
+
+    def look(uuid: str) -> JsonObject | None:
+        looks.append(uuid)
+        return vms.get(uuid)
+
+    announcer = Announcer(look, lambda: list(vms.values()))
+    announcer.announce("old")
+    assert looks == [], "nobody listens"
+    vms["old"] = {"uuid": "old", "ram": 1}
+    listener = announcer.subscribe()
+
+    def now(uuid: str, vm: JsonObject | None) -> None:
+        if vm is None:
+            vms.pop(uuid, None)
+        else:
+            vms[uuid] = vm
+        announcer.announce(uuid)
+
+    now("old", {"uuid": "old", "ram": 1})
+    now("old", {"uuid": "old", "ram": 2})
+    now("new", {"uuid": "new"})
+    now("new", None)
+    now("new", None)
+    first, *lines = (listener.take() or b"").splitlines()
+    assert json.loads(json.loads(first)["vms"]) == [{"uuid": "old", "ram": 1}]
     told = [(event["type"], event["uuid"]) for event in map(json.loads, lines)]
     assert told == [("modify", "old"), ("create", "new"), ("delete", "new")]
+    listener.close()
+    looks.clear()
+    now("old", {"uuid": "old", "ram": 3})
+    assert looks == []

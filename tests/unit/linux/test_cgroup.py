@@ -56,8 +56,8 @@ def test_the_hierarchies_of_other_hosts() -> None:
 def test_a_process_enters_every_hierarchy_once() -> None:
     shared = Layout({"cpu": TOP / "cpu,cpuacct", "cpuacct": TOP / "cpu,cpuacct"}, TOP / "unified")
     assert Group(shared, "hull-0001", "U").entrances() == [
-        TOP / "cpu,cpuacct/hull-0001/U",
-        TOP / "unified/hull-0001/U/zone",
+        TOP / "cpu,cpuacct/hull-0001/U/tasks",
+        TOP / "unified/hull-0001/U/zone/cgroup.procs",
     ]
 
 

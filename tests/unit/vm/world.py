@@ -14,6 +14,7 @@ from hull.net.fake import FakeDatalinks
 from hull.paths import Paths
 from hull.storage.fake import FakePool
 from hull.storage.pool import PoolStatus
+from hull.vm import lookup
 from hull.vm.recover import recover
 from hull.wire import JsonObject
 from hull.zone.boots import Boots
@@ -98,6 +99,7 @@ class Watching:
     def __init__(self) -> None:
         self.attended: dict[str, int] = {}
         self.views: list[tuple[str, JsonObject | None]] = []
+        self.host: Host | None = None
         self.starts: list[tuple[str, float]] = []
 
     def attend(self, uuid: str, pid: int, metadata_socket: Path, uid: int) -> None:
@@ -110,8 +112,9 @@ class Watching:
     def start_again(self, uuid: str, pause: float) -> None:
         self.starts.append((uuid, pause))
 
-    def changed(self, uuid: str, view: JsonObject | None) -> None:
-        self.views.append((uuid, view))
+    def changed(self, uuid: str) -> None:
+        assert self.host
+        self.views.append((uuid, lookup.find(uuid, self.host)))
 
 
 class World:
@@ -157,7 +160,7 @@ class World:
         def port(name: str, real: object) -> Any:
             return Port(name, real, steps)
 
-        return Host(
+        host = Host(
             paths=self.paths,
             server_uuid="00000000-0000-0000-0000-00000000cafe",
             platform="test",
@@ -172,6 +175,8 @@ class World:
             boots=port("boots", Boots(self.paths.boots)),
             attendant=self.watching,
         )
+        self.watching.host = host
+        return host
 
     def trace(self) -> dict[str, object]:
         """All that is left of VMs on this machine."""
