@@ -37,6 +37,7 @@ from tests.integration.image_fixtures import (
     COMPRESS,
     Serve,
     a_root,
+    archive,
     assert_nothing_left,
     bad_server,
     imgapid,
@@ -289,6 +290,29 @@ def test_a_file_that_changes_on_the_way_is_not_mixed(host: tuple[Pool, Paths]) -
     with bad_server(serve_file(manifest, serve)) as url, pytest.raises(DownloadError):
         fetch(host, str(manifest["uuid"]), url)
     assert_nothing_left(*host, str(manifest["uuid"]))
+
+
+@pytest.mark.parametrize("kept", ["half", "garbage", "another"])
+def test_what_an_earlier_download_left(
+    host: tuple[Pool, Paths], server: tuple[Path, str], kept: str
+) -> None:
+    """It is gone on with, or thrown away together with what was unpacked from it so far."""
+    pool, paths = host
+    data = a_root()
+    uuid = put_image(server[0], data)
+    left = {
+        "half": data[: len(data) // 2],
+        "garbage": b"garbage" * 100,
+        "another": archive((member("./another"), b"x" * 9000))[:-512],
+    }
+    file = download.directory(paths) / f"{uuid}.file"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(left[kept])
+    fetch(host, uuid, server[1])
+    assert not (root_of(pool, uuid) / "another").exists()
+    assert list(root_of(pool, uuid).iterdir())
+    assert not file.exists()
+    delete.delete_image(pool, paths, uuid)
 
 
 def test_a_server_that_answers_nonsense(host: tuple[Pool, Paths]) -> None:

@@ -2,19 +2,20 @@
 """The file of an image, on its way from a source to this host.
 
 It is kept in /var/tmp/.imgadm-downloads until the image is installed: a download that breaks off
-is gone on with, also by the next import. Nothing uses it before its size and hashes are right.
+is gone on with, also by the next import. It may be unpacked while it comes, but nothing that was
+made of it is used before its size and hashes are right.
 """
 
 import errno
 import hashlib
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from hull.errors import DownloadError, HostError, NotFound
+from hull.errors import Corrupt, DownloadError, HostError, NotFound
 from hull.image.manifest import ImageFile, ImageManifest
 from hull.image.source import Source
 from hull.paths import Paths
@@ -37,6 +38,10 @@ def _sha1() -> Hash:
     return hashlib.sha1(usedforsecurity=False)
 
 
+class _Wrong(DownloadError):
+    """The file is not what its manifest says."""
+
+
 @dataclass(kw_only=True)
 class Meter:
     """Counts, hashes and reports the bytes of a file as they pass."""
@@ -50,10 +55,10 @@ class Meter:
     reported: float = 0.0
 
     def take(self, data: bytes) -> None:
-        """Raises DownloadError as soon as the file is longer than its manifest says."""
+        """Raises _Wrong as soon as the file is longer than its manifest says."""
         self.done += len(data)
         if self.file.size and self.done > self.file.size:
-            raise DownloadError(f"the file is longer than the {self.file.size} bytes promised")
+            raise _Wrong(f"the file is longer than the {self.file.size} bytes promised")
         self.sha1.update(data)
         self.sha256.update(data)
         now = time.monotonic()
@@ -65,7 +70,7 @@ class Meter:
         self.progress({"name": self.name, "done": self.done, "total": self.file.size or self.done})
 
     def verify(self) -> None:
-        """Raises DownloadError unless size and hashes are what the manifest says."""
+        """Raises _Wrong unless size and hashes are what the manifest says."""
         sha1, digest = self.sha1.hexdigest(), f"sha256:{self.sha256.hexdigest()}"
         for what, have, want in (
             ("size", str(self.done), str(self.file.size or "")),
@@ -73,17 +78,42 @@ class Meter:
             ("digest", digest, self.file.digest),
         ):
             if want and have != want:
-                raise DownloadError(f"the file's {what} is {have}, its manifest says {want}")
+                raise _Wrong(f"the file's {what} is {have}, its manifest says {want}")
 
 
 def directory(paths: Paths) -> Path:
     return paths.var / "tmp/.imgadm-downloads"
 
 
-def fetch(source: Source, manifest: ImageManifest, paths: Paths, progress: Progress) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """An image's file: its bytes as they come, and where all of them are in the end.
+
+    `chunks` raises DownloadError at its end unless size and hashes are what the manifest says.
+    Until then, what is made of the bytes counts for nothing.
+    """
+
+    path: Path
+    chunks: Generator[bytes]
+
+
+def drain(content: Content) -> None:
+    """Only have it come."""
+    for _ in content.chunks:
+        pass
+
+
+def fetch(
+    source: Source,
+    manifest: ImageManifest,
+    paths: Paths,
+    progress: Progress,
+    use: Callable[[Content], None] = drain,
+) -> Path:
     """Download an image's file, or what is missing of it; returns its path.
 
-    Raises DownloadError: what came of a broken download stays, what is wrong is removed.
+    `use` gets all of it as it comes, and once more if what was here already proves wrong. Raises
+    DownloadError: what came of a broken download stays, what is wrong is removed.
     """
     path = directory(paths) / f"{manifest.uuid}.file"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -91,54 +121,57 @@ def fetch(source: Source, manifest: ImageManifest, paths: Paths, progress: Progr
         path.unlink()
     begun = path.exists()
     try:
-        _complete(path, source, manifest, progress)
+        with closing(_coming(path, source, manifest, progress)) as chunks:
+            content = Content(path=path, chunks=chunks)
+            try:
+                use(content)
+            except Corrupt:
+                drain(content)  # if it is wrong, that is why
+                raise
     except _Wrong as exc:
         path.unlink(missing_ok=True)
         if not begun:
-            raise exc.cause from None
+            raise DownloadError(exc.message) from None
         # What was there already may have been of another file of that image.
-        return fetch(source, manifest, paths, progress)
+        return fetch(source, manifest, paths, progress, use)
     return path
 
 
-class _Wrong(Exception):
-    """The file is not what its manifest says."""
-
-    def __init__(self, cause: DownloadError) -> None:
-        super().__init__()
-        self.cause = cause
-
-
-def _complete(path: Path, source: Source, manifest: ImageManifest, progress: Progress) -> None:
+def _coming(
+    path: Path, source: Source, manifest: ImageManifest, progress: Progress
+) -> Generator[bytes]:
+    """What is here, then what is missing, which is kept as well. Raises _Wrong, DownloadError."""
     meter = Meter(name="Download 1 image", file=manifest.file, progress=progress)
     if path.exists():
-        _measure(meter, read_local(path))
+        for chunk in read_local(path):
+            meter.take(chunk)
+            yield chunk
     if meter.done < manifest.file.size:
         with _appending(path) as file, closing(source.read_file(manifest.uuid, meter.done)) as more:
             for chunk in more:
-                _measure(meter, [chunk])
-                file.write(chunk)
+                meter.take(chunk)
+                _write(file, path, chunk)
+                yield chunk
     meter.report()
-    try:
-        meter.verify()
-    except DownloadError as exc:
-        raise _Wrong(exc) from exc
-
-
-def _measure(meter: Meter, chunks: Iterable[bytes]) -> None:
-    try:
-        for chunk in chunks:
-            meter.take(chunk)
-    except DownloadError as exc:
-        raise _Wrong(exc) from exc
+    meter.verify()
 
 
 @contextmanager
 def _appending(path: Path) -> Iterator[BinaryIO]:
-    """A full pool, above all, is a HostError; what has come then goes, as it fills others' room."""
     try:
-        with path.open("ab") as file:
-            yield file
+        file = path.open("ab", buffering=0)
+    except OSError as exc:
+        raise HostError(f"cannot write {path}: {exc.strerror}") from exc
+    with file:
+        yield file
+
+
+def _write(file: BinaryIO, path: Path, chunk: bytes) -> None:
+    """A full pool, above all, is a HostError; what has come then goes, as it fills others' room."""
+    left = memoryview(chunk)
+    try:
+        while left:
+            left = left[file.write(left) :]
     except OSError as exc:
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
             path.unlink(missing_ok=True)
@@ -155,12 +188,16 @@ def read_local(path: Path) -> Generator[bytes]:
         raise NotFound(f"{path}: {exc.strerror}") from exc
 
 
-def verify_local(path: Path, file: ImageFile, progress: Progress) -> None:
-    """Check a file of this host against what its manifest says of it. Raises DownloadError."""
+def local(path: Path, file: ImageFile, progress: Progress) -> Generator[bytes]:
+    """The bytes of a file of this host. Raises DownloadError if they are not what `file` says."""
     meter = Meter(name=path.name, file=file, progress=progress)
-    for chunk in read_local(path):
-        meter.take(chunk)
-    meter.verify()
+    try:
+        for chunk in read_local(path):
+            meter.take(chunk)
+            yield chunk
+        meter.verify()
+    except _Wrong as exc:
+        raise DownloadError(exc.message) from None
 
 
 def human_size(count: int) -> str:

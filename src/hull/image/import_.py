@@ -18,7 +18,7 @@ from hull.errors import (
 )
 from hull.image import download, store
 from hull.image.delete import check_unused
-from hull.image.download import Progress, human_size
+from hull.image.download import Content, Progress, human_size
 from hull.image.manifest import UUID, ImageManifest, check_uuid, parse_manifest
 from hull.image.platform import check_platform
 from hull.image.prefetch import prefetch
@@ -163,9 +163,12 @@ def _import_locked(
     if target.is_installed(uuid):
         _skip(target, uuid, progress)
         return
-    file = download.fetch(found.source, manifest, target.paths, progress)
-    progress(_line(f"Downloaded image {uuid} ({human_size(file.stat().st_size)})"))
-    receive(target.pool, target.paths, manifest, found.url, file)
+
+    def use(content: Content) -> None:
+        receive(target.pool, target.paths, manifest, found.url, content)
+
+    file = download.fetch(found.source, manifest, target.paths, progress, use)
+    progress(_line(f"Downloaded image {uuid} ({human_size(manifest.file.size)})"))
     file.unlink()
     progress(_line(f"Imported image {uuid} ({manifest.title})"))
 
@@ -191,8 +194,8 @@ def install_image(target: Target, manifest: Json, file: str, *, progress: Progre
             return _skip(target, parsed.uuid, progress)
         if parsed.origin:
             check_origin(target.pool, parsed.origin)
-        download.verify_local(path, parsed.file, progress)
-        receive(target.pool, target.paths, parsed, "", path)
+        chunks = download.local(path, parsed.file, progress)
+        receive(target.pool, target.paths, parsed, "", Content(path=path, chunks=chunks))
     progress(_line(f"Installed image {parsed.uuid} ({parsed.title})"))
     return outcome(parsed)
 
@@ -217,7 +220,8 @@ def reinstall_image(target: Target, uuid: str, *, progress: Progress) -> JsonObj
             check_origin(pool, found.manifest.origin)
         file = download.fetch(found.source, found.manifest, paths, progress)
         store.remove(paths, uuid, pool.name)
-        receive(pool, paths, found.manifest, found.url, file)
+        content = Content(path=file, chunks=download.read_local(file))
+        receive(pool, paths, found.manifest, found.url, content)
         file.unlink()
     progress(_line(f"Reinstalled image {uuid} ({found.manifest.title})"))
     return outcome(found.manifest)

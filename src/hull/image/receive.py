@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: MPL-2.0
-"""An image file, whose size and hashes are right, becomes a dataset.
+"""An image file becomes a dataset.
 
-It is unpacked into POOL/UUID-partial, and gets `@final`, its record in /var/imgadm and last of all
-its name, when it is whole. A record without a dataset is nobody's: `recover` removes it.
+It is unpacked, while it comes, into POOL/UUID-partial, which gets `@final`, its record in
+/var/imgadm and last of all its name, when it is whole. A record without a dataset is nobody's:
+`recover` removes it.
 """
 
 import shutil
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
 from hull.errors import Exists, OriginNotInstalled, Unsupported
 from hull.image import store
-from hull.image.download import read_local
+from hull.image.compression import HEAD
+from hull.image.download import Content, drain
 from hull.image.extract import SCRATCH, TAR, extraction
 from hull.image.layer import layer_argv
 from hull.image.manifest import ImageManifest
@@ -32,11 +35,13 @@ def check_importable(manifest: ImageManifest) -> None:
         )
 
 
-def receive(pool: Pool, paths: Paths, manifest: ImageManifest, source: str, file: Path) -> None:
+def receive(
+    pool: Pool, paths: Paths, manifest: ImageManifest, source: str, content: Content
+) -> None:
     """Make the dataset of an image from its file, and record it as installed.
 
-    The caller holds the image's lock. Raises OriginNotInstalled, Corrupt, HostError; then nothing
-    is left of it.
+    The caller holds the image's lock. Raises OriginNotInstalled, Corrupt, HostError, and what
+    `content` raises if it is wrong; then nothing is left of it.
     """
     check_importable(manifest)
     image = store.Image(manifest=manifest, zpool=pool.name, source=source)
@@ -45,7 +50,7 @@ def receive(pool: Pool, paths: Paths, manifest: ImageManifest, source: str, file
     with ExitStack() as undo:
         undo.callback(pool.destroy, partial, recursive=True)
         root = create_partial(pool, partial, manifest.origin)
-        unpack(manifest, file, root, paths)
+        unpack(manifest, content, root, paths)
         pool.set(partial, quota=0)
         pool.snapshot(f"{partial}@{store.FINAL}")
         undo.callback(store.remove, paths, manifest.uuid, pool.name)
@@ -54,15 +59,20 @@ def receive(pool: Pool, paths: Paths, manifest: ImageManifest, source: str, file
         undo.pop_all()
 
 
-def unpack(manifest: ImageManifest, file: Path, root: Path, paths: Paths) -> None:
+def unpack(manifest: ImageManifest, content: Content, root: Path, paths: Paths) -> None:
     """The file holds a whole root, or a layer over the origin's. Raises Unsupported, Corrupt."""
-    if is_squashfs(file) and not manifest.origin:
-        unsquash(file, root, paths.run)
+    first = b""
+    while len(first) < HEAD and (more := next(content.chunks, b"")):
+        first += more
+    if is_squashfs(first) and not manifest.origin:
+        drain(content)  # it is read from its end
+        unsquash(content.path, root, paths.run)
         return
     is_layer = manifest.origin or manifest.type == "docker"
     program = layer_argv(manifest.file.uncompressed_digest) if is_layer else TAR
-    with closing(read_local(file)) as chunks, extraction(root, paths.run, program) as under_way:
-        under_way.feed(chunks)
+    with extraction(root, paths.run, program) as under_way:
+        under_way.feed(chain([first], content.chunks))
+    drain(content)  # a decompressor need not read what follows the archive's end
 
 
 def remove_leftovers(pool: Pool, paths: Paths, image: store.Image, partial: str) -> None:

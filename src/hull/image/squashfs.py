@@ -18,9 +18,8 @@ UNSQUASH = (
 )  # fmt: skip
 
 
-def is_squashfs(file: Path) -> bool:
-    with file.open("rb") as opened:
-        return opened.read(len(MAGIC)) == MAGIC
+def is_squashfs(head: bytes) -> bool:
+    return head.startswith(MAGIC)
 
 
 def unsquash(file: Path, target: Path, scratch: Path) -> None:
