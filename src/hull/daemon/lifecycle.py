@@ -153,9 +153,7 @@ def mount_datasets(paths: Paths, undo: ExitStack) -> None:
     pool = btrfs.BtrfsPool(compose.POOL, paths.zones)
     for name, path in datasets(paths).items():
         dataset = f"{compose.POOL}/{name}"
-        try:
-            pool.datasets(dataset, usage=False)
-        except NotFound:
+        if not pool.exists(dataset):
             pool.create(dataset)
         if not mount.is_mounted(path):
             undo.callback(remove_directories, make_directories(path))

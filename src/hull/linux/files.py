@@ -56,7 +56,8 @@ def sync_directory(path: Path) -> None:
 
 
 def write_json(path: Path, value: Json, *, durable: bool = True) -> None:
-    write_file(path, json.dumps(value, indent=2) + "\n", durable=durable)
+    """What is kept is laid out for people, too."""
+    write_file(path, json.dumps(value, indent=2 if durable else None) + "\n", durable=durable)
 
 
 def read_json(path: Path) -> Json:

@@ -5,13 +5,16 @@ An address belongs to a MAC for the life of its VM. The leases are one JSON file
 that they survive the host; the DHCP server is told of each change.
 """
 
+import json
+import os
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
 from hull.errors import Corrupt, HostError, NotFound
-from hull.linux.files import read_json, write_json
+from hull.linux.files import write_file
 from hull.linux.lock import lock
 from hull.net import dhcp
 from hull.wire import Json
@@ -26,6 +29,15 @@ class Lease:
     address: IPv4Address
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What was read, and of which file: each version of it is another."""
+
+    version: tuple[int, int]
+    leases: tuple[Lease, ...]
+    by_mac: Mapping[str, Lease]
+
+
 class Leases:
     """The leases of one network. Safe under many threads and processes at once."""
 
@@ -34,6 +46,7 @@ class Leases:
         self._path = path
         self._network = network
         self._served = served
+        self._kept = Kept((0, 0), (), {})
 
     @property
     def router(self) -> IPv4Address:
@@ -46,22 +59,22 @@ class Leases:
         `taken` are addresses in use without a lease. Raises HostError if none is left.
         """
         with self._locked():
-            leases = self._read()
-            old = next((lease for lease in leases if lease.mac == mac), None)
+            known = self._read()
+            old = known.by_mac.get(mac)
             if old and old.uuid == uuid:
                 return self._interface(old.address)
             # The VM that had this MAC is gone: MACs are unique among those that are not.
-            leases = [lease for lease in leases if lease.mac != mac]
+            leases = [lease for lease in known.leases if lease.mac != mac]
             address = self._lowest_free({lease.address for lease in leases}, taken)
             self._write([*leases, Lease(uuid=uuid, mac=mac, address=address)])
             return self._interface(address)
 
     def address(self, mac: str) -> IPv4Interface:
         """The address of a nic. Raises NotFound if it has no lease."""
-        for lease in self._read():
-            if lease.mac == mac:
-                return self._interface(lease.address)
-        raise NotFound(f"no address is leased to {mac}", hint="update the nic to lease one")
+        lease = self._read().by_mac.get(mac)
+        if lease is None:
+            raise NotFound(f"no address is leased to {mac}", hint="update the nic to lease one")
+        return self._interface(lease.address)
 
     def release(self, uuid: str) -> None:
         """Give back all that a VM has."""
@@ -70,15 +83,15 @@ class Leases:
     def keep(self, uuid: str, macs: set[str]) -> None:
         """Give back what a VM has for other MACs than these."""
         with self._locked():
-            leases = self._read()
+            leases = self._read().leases
             kept = [lease for lease in leases if lease.uuid != uuid or lease.mac in macs]
-            if kept != leases:
+            if len(kept) != len(leases):
                 self._write(kept)
 
     def publish(self) -> None:
         """Tell the DHCP server everything: after `up`, for its files are gone with a reboot."""
         with self._locked():
-            self._serve(self._read())
+            self._serve(self._read().leases)
 
     def _lowest_free(self, leased: set[IPv4Address], taken: set[str]) -> IPv4Address:
         used = {int(address) for address in leased} | {int(self.router)}
@@ -99,26 +112,31 @@ class Leases:
     def _locked(self) -> AbstractContextManager[None]:
         return lock(self._path.with_suffix(".lock"), what=f"the leases of {self._network.network}")
 
-    def _read(self) -> list[Lease]:
+    def _read(self) -> Kept:
         try:
-            data = read_json(self._path)
+            with self._path.open() as file:
+                stat = os.fstat(file.fileno())
+                version = (stat.st_ino, stat.st_mtime_ns)
+                if version != self._kept.version:
+                    leases = parse_leases(json.load(file))
+                    by_mac = {lease.mac: lease for lease in leases}
+                    self._kept = Kept(version, tuple(leases), by_mac)
+                return self._kept
         except FileNotFoundError:
-            return []
-        try:
-            return parse_leases(data)
+            return Kept((0, 0), (), {})
         except (KeyError, TypeError, ValueError) as exc:
             raise Corrupt(f"{self._path} is not a list of leases: {exc}") from exc
 
-    def _write(self, leases: list[Lease]) -> None:
+    def _write(self, leases: Sequence[Lease]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(self._path, format_leases(leases))
+        write_file(self._path, json.dumps(format_leases(leases)) + "\n")  # there may be thousands
         self._serve(leases)
 
-    def _serve(self, leases: list[Lease]) -> None:
+    def _serve(self, leases: Sequence[Lease]) -> None:
         dhcp.write_hosts(self._served, {lease.mac: lease.address for lease in leases})
 
 
-def format_leases(leases: list[Lease]) -> Json:
+def format_leases(leases: Sequence[Lease]) -> Json:
     return {
         "v": VERSION,
         "leases": [

@@ -309,6 +309,11 @@ class BtrfsPool:
 
     # -- looking ---------------------------------------------------------------------------------
 
+    def exists(self, name: str) -> bool:
+        parts = check_dataset(name, self.name)
+        with self._opened(f"look for {name}") as (undo, root):
+            return area.open_head(undo, root, parts) is not None
+
     def datasets(self, name: str = "", *, usage: bool = True) -> list[Dataset]:
         if name:
             check_dataset(name, self.name)

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
 """Prerequisites that need the host: read-only, and every problem is named, not only the first."""
 
-import ipaddress
 from collections.abc import Iterator
 
 from hull.brand import privilege
-from hull.errors import InvalidPayload, NotFound, Problem
+from hull.errors import InvalidPayload, Problem
 from hull.host.host import Host
 from hull.image import store
 from hull.model.nic import Nic
@@ -14,6 +13,7 @@ from hull.net.datalink import NicTag
 from hull.vm import network
 from hull.vm.docker import check_docker
 from hull.vm.filesystem import check_filesystems
+from hull.vm.network import static_addresses
 
 # Which image types a brand can be made from.
 IMAGE_TYPES = {
@@ -53,7 +53,7 @@ def check_effects(vm: VM, host: Host) -> Iterator[Problem]:
 def check_identity(vm: VM, host: Host) -> Iterator[Problem]:
     if host.index.find(vm.uuid):
         yield Problem("uuid", f"VM with UUID {vm.uuid} already exists", "leave it out to get a new")
-    elif _dataset_exists(vm.uuid, host):
+    elif host.pool.exists(host.dataset(vm.uuid)):
         yield Problem("uuid", f"dataset {host.dataset(vm.uuid)} exists", "use another uuid")
 
 
@@ -101,7 +101,7 @@ def check_nics(vm: VM, host: Host) -> Iterator[Problem]:
                 f"this host leases no addresses on {on}",
                 "give a static address, such as 10.0.0.5/24",
             )
-        elif tag.address is not None and str(tag.address.ip) in _plain(nic):
+        elif tag.address is not None and str(tag.address.ip) in static_addresses(nic):
             yield Problem(
                 f"{where}.ips", f"{tag.address.ip} is this host's own address", "use another"
             )
@@ -138,18 +138,19 @@ def _conflicts(where: str, nic: Nic, others: list[tuple[str, Nic]]) -> Iterator[
             continue
         if other.mac == nic.mac:
             yield Problem(f"{where}.mac", CONFLICT, f"{nic.mac} belongs to VM {uuid}")
-        for address in sorted(_plain(nic) & _plain(other)):
+        for address in sorted(static_addresses(nic) & static_addresses(other)):
             yield Problem(f"{where}.ips", CONFLICT, f"{address} belongs to VM {uuid}")
 
 
 def _in_use(where: str, nic: Nic, vm: VM, host: Host) -> Iterator[Problem]:
     """Addresses that running VMs have until they end, though their records say otherwise now."""
-    wanted = {network.in_use(nic.nic_tag, nic.vlan_id, ip): ip for ip in _plain(nic)}
+    wanted = {network.in_use(nic.nic_tag, nic.vlan_id, ip): ip for ip in static_addresses(nic)}
     for boot in host.boots.all():
         if boot.uuid == vm.uuid:
             continue
         for key in sorted(wanted.keys() & set(boot.addresses)):
-            if not any(wanted[key] in _plain(other) for other in _nics_of(boot.uuid, host)):
+            others = _nics_of(boot.uuid, host)
+            if not any(wanted[key] in static_addresses(other) for other in others):
                 hint = f"{wanted[key]} is in use by VM {boot.uuid} until that stops"
                 yield Problem(f"{where}.ips", CONFLICT, hint)
 
@@ -162,16 +163,3 @@ def _nics_of(uuid: str, host: Host) -> tuple[Nic, ...]:
 def _others(vm: VM, host: Host) -> list[VM]:
     """The VMs whose addresses count; those that failed to provision do not."""
     return [zone.vm for zone in host.index.all() if zone.uuid != vm.uuid and not zone.failed]
-
-
-def _plain(nic: Nic) -> set[str]:
-    """The static addresses of a nic, in one spelling and without prefix lengths."""
-    return {str(ipaddress.ip_interface(ip).ip) for ip in nic.ips if ip not in ("dhcp", "addrconf")}
-
-
-def _dataset_exists(uuid: str, host: Host) -> bool:
-    try:
-        host.pool.datasets(host.dataset(uuid), usage=False)
-    except NotFound:
-        return False
-    return True

@@ -2,6 +2,7 @@
 """A VM's nics on this host: leased addresses, vnics, and the files that name them."""
 
 from dataclasses import replace
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from pathlib import Path
 
@@ -19,10 +20,13 @@ WORDS = ("dhcp", "addrconf")
 
 def lease_addresses(vm: VM, host: Host) -> None:
     """Give every dhcp nic an address for the VM's life. The caller holds the allocations lock."""
-    taken = _static_addresses(host)
-    for nic in vm.nics:
-        if "dhcp" in nic.ips:
-            host.leases[nic.nic_tag].lease(vm.uuid, nic.mac, taken)
+    asking = [nic for nic in vm.nics if "dhcp" in nic.ips]
+    if not asking:
+        return
+    others = (nic for zone in host.index.all() for nic in zone.vm.nics)
+    taken = set().union(*map(static_addresses, others))
+    for nic in asking:
+        host.leases[nic.nic_tag].lease(vm.uuid, nic.mac, taken)
 
 
 def release_addresses(vm: VM, host: Host) -> None:
@@ -176,11 +180,11 @@ def hosts_file(vm: VM, host: Host) -> str:
     return f"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n{address}\t{names}\n"
 
 
-def _static_addresses(host: Host) -> set[str]:
-    return {
-        str(ip_interface(ip).ip)
-        for zone in host.index.all()
-        for nic in zone.vm.nics
-        for ip in nic.ips
-        if ip not in WORDS
-    }
+def static_addresses(nic: Nic) -> set[str]:
+    """Those of a nic, in one spelling and without prefix lengths."""
+    return {_plain(ip) for ip in nic.ips if ip not in WORDS}
+
+
+@lru_cache(10_000)  # each VM that is made is compared with all others
+def _plain(ip: str) -> str:
+    return str(ip_interface(ip).ip)
