@@ -115,25 +115,30 @@ class Leases:
     def _read(self) -> Kept:
         try:
             with self._path.open() as file:
-                stat = os.fstat(file.fileno())
-                version = (stat.st_ino, stat.st_mtime_ns)
+                version = _version(os.fstat(file.fileno()))
                 if version != self._kept.version:
-                    leases = parse_leases(json.load(file))
-                    by_mac = {lease.mac: lease for lease in leases}
-                    self._kept = Kept(version, tuple(leases), by_mac)
+                    self._keep(version, parse_leases(json.load(file)))
                 return self._kept
         except FileNotFoundError:
             return Kept((0, 0), (), {})
         except (KeyError, TypeError, ValueError) as exc:
             raise Corrupt(f"{self._path} is not a list of leases: {exc}") from exc
 
+    def _keep(self, version: tuple[int, int], leases: Sequence[Lease]) -> None:
+        self._kept = Kept(version, tuple(leases), {lease.mac: lease for lease in leases})
+
     def _write(self, leases: Sequence[Lease]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         write_file(self._path, json.dumps(format_leases(leases)) + "\n")  # there may be thousands
+        self._keep(_version(self._path.stat()), leases)
         self._serve(leases)
 
     def _serve(self, leases: Sequence[Lease]) -> None:
         dhcp.write_hosts(self._served, {lease.mac: lease.address for lease in leases})
+
+
+def _version(found: os.stat_result) -> tuple[int, int]:
+    return found.st_ino, found.st_mtime_ns
 
 
 def format_leases(leases: Sequence[Lease]) -> Json:
