@@ -129,6 +129,11 @@ def rss(pid: int) -> int:
     return status_field(Path(f"/proc/{pid}/status").read_text(), "VmRSS") * 1024
 
 
+def available() -> int:
+    """Bytes of the machine's memory that nobody needs."""
+    return status_field(Path("/proc/meminfo").read_text(), "MemAvailable") * 1024
+
+
 def usage(pid: int) -> Usage:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     ticks = int(fields[11]) + int(fields[12])

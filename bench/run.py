@@ -8,12 +8,13 @@ import signal
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
 from bench import images, sections
+from bench.chart import draw
 from bench.contender import Contender
 from bench.hull import Hull, HullCommands
 from bench.images import Image
@@ -24,7 +25,7 @@ from bench.rows import table
 from bench.sandbox import Failed, Sandbox
 from bench.sections import Counts
 
-GROUPS = ("life", "many", "thousand", "systemd", "native", "import")
+GROUPS = ("life", "many", "thousand", "systemd", "native", "import", "scale")
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,9 @@ class Bench:
         if "thousand" in groups and kinds.big is not kinds.tiny:
             say("a thousand")
             sections.thousand(hull, kinds.tiny, counts.many, n, self.results)
+        if "scale" in groups:
+            say(f"{counts.most} zones that run")
+            sections.scale(hull, kinds.tiny, counts.most, self.results)
 
     def one_at_a_time(
         self, everyone: list[Contender], groups: list[str], kinds: Kinds, n: int
@@ -126,6 +130,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("-n", type=int, default=0, help="samples (10; 4 if --quick)")
     parser.add_argument("--quick", action="store_true", help="fewer samples, zones and rows")
     parser.add_argument("--no-peers", action="store_true", help="Hull alone")
+    parser.add_argument("--chart", type=Path, help="draw the times, as an SVG, into this file")
     return parser.parse_args()
 
 
@@ -153,6 +158,9 @@ def main() -> None:
     print(f"\nHull beside its peers, {time.strftime('%Y-%m-%d')}, kernel {platform.release()}, "
           f"load average {before} before, {load()} after\n")  # fmt: skip
     print(table(results.samples, words))
+    if given.chart:
+        heading = f"Hull beside its peers, medians, {time.strftime('%Y-%m-%d')}"
+        given.chart.write_text(draw(results.samples, words, heading))
     for note in results.notes:
         print(f"- {note}")
 
@@ -161,7 +169,7 @@ def measure(
     groups: list[str], n: int, given: argparse.Namespace
 ) -> tuple[Results, dict[str, object]]:
     """Everything that is set up here is gone when it returns, however it does."""
-    counts = Counts(few=8, many=16) if given.quick else Counts(few=20, many=50)
+    counts = Counts(8, 16, 50) if given.quick else Counts(20, 50, 1000)
     name = f"hullbench{secrets.token_hex(3)}"
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix=name, dir="/var/tmp")))
@@ -172,7 +180,7 @@ def measure(
         debian = images.unpacked(images.find("debian-13"), directory)
         kinds = Kinds(tiny, big, debian, images.find("base-64"))
         size = big.file.stat().st_size // 1_000_000
-        words: dict[str, object] = {"few": counts.few, "many": counts.many, "size": size}
+        words: dict[str, object] = asdict(counts) | {"size": size}
         say("bringing Hull up")
         hull = stack.enter_context(Hull(f"{name}h"))
         say("bringing the peers up")

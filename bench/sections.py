@@ -4,12 +4,13 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.contender import Contender
 from bench.hull import Hull
 from bench.images import Image
-from bench.measure import Results, milliseconds, pss, rotated, rss, usage
+from bench.measure import Results, available, median, milliseconds, pss, rotated, rss, usage
 from bench.peers.nspawn import Nspawn
 from bench.sandbox import Failed, attempt, run
 
@@ -19,10 +20,11 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Counts:
-    """How many zones: `few` to weigh, and `many` to list."""
+    """How many zones: `few` to weigh, `many` to list, and `most`, to see what grows."""
 
     few: int
     many: int
+    most: int
 
 
 def take_turns(
@@ -144,6 +146,32 @@ def thousand(hull: Hull, image: Image, have: int, n: int, results: Results) -> N
     for _ in range(n):
         results.add("list 1000", "hull", milliseconds(hull.show))
         results.add("lookup 1000", "hull", milliseconds(look_up))
+
+
+def scale(hull: Hull, image: Image, most: int, results: Results) -> None:
+    """Zones that run, one after the other: rows tenth, last, growth, total, memory, ... many."""
+    before = available()
+    taken = []
+    for number in range(most):
+        create = partial(hull.create, f"scale{number}", hull.address(1000 + number), image)
+        taken.append(milliseconds(create))
+    tenth, last = taken[5:15], taken[-10:]
+    memory = (before - available()) / most / MIB
+    manager = hull.manager()
+    start = usage(manager)
+    time.sleep(IDLE_SECONDS)
+    cpu = (usage(manager).cpu - start.cpu) / IDLE_SECONDS * 100
+    for row, values in {
+        "tenth": tenth,
+        "last": last,
+        "growth": [median(last) / median(tenth)],
+        "total": [sum(taken) / 1000],
+        "memory": [memory],
+        "rss many": [rss(manager) / MIB],
+        "cpu many": [cpu],
+    }.items():
+        for value in values:
+            results.add(row, hull.name, value)
 
 
 # -- real inits ------------------------------------------------------------------------------------

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MPL-2.0
 """The benchmark's table: who holds what, and nothing claimed that was not measured."""
 
+from xml.etree import ElementTree as ET
+
 import pytest
 
 from bench import measure
+from bench.chart import draw
 from bench.rows import ROWS, Row, cells, number, table
 
 ROW = Row(key="stop", title="stop, {few} zones", goal=15, hull="hull API", ratios={"podman": 12})
@@ -54,7 +57,7 @@ def test_a_lower_bound() -> None:
 
 
 def test_the_table_is_one_column_wide_everywhere() -> None:
-    words = {"few": 20, "many": 50, "size": 500}
+    words = {"few": 20, "many": 50, "most": 1000, "size": 500}
     lines = table({row.key: {row.hull: [1.0]} for row in ROWS}, words).splitlines()
     assert len(lines) == len(ROWS) + 2
     assert len({len(line) for line in lines}) == 1
@@ -89,3 +92,16 @@ def test_btrfs_df_counts_data_and_metadata_once() -> None:
 def test_a_field_of_proc() -> None:
     assert measure.status_field("Rss:  10 kB\nPss:   7 kB\n", "Pss") == 7
     assert measure.status_field("Rss:  10 kB\n", "Pss") == 0
+
+
+def test_the_chart_draws_what_was_measured_and_nothing_else() -> None:
+    results = {
+        "stop": {"hull API": [9.0, 11.0], "podman": [120.0]},
+        "list": {"podman": [50.0]},  # Hull was not measured
+        "rss": {"hull": [50.0]},  # no time
+    }
+    picture = draw(results, {"few": 20, "many": 50, "most": 1000, "size": 500}, "a <run>")
+    tree = ET.fromstring(picture)
+    said = [element.text for element in tree.iter() if element.text and element.text.strip()]
+    assert {"a <run>", "hull: 10 ms", "podman: 120 ms"} <= set(said)
+    assert not [text for text in said if "list" in text or "RSS" in text]
