@@ -82,7 +82,6 @@ class CrunWorld:
         id_base = FIRST_ID + number * IDS
         config = ZoneConfig(
             uuid=uuid,
-            id_base=id_base,
             hostname=f"zone{number}",
             init=init,
             tmpfs=16 << 20,

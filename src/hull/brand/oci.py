@@ -5,7 +5,6 @@ from hull.brand import seccomp
 from hull.brand.brand import Bind, ZoneConfig
 from hull.wire import Json, JsonObject
 
-ID_RANGE = 65536
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/local/sbin:/opt/local/bin"
 NAMESPACES = ("user", "pid", "network", "mount", "ipc", "uts", "cgroup")
 MAX_PTYS = 256
@@ -26,7 +25,6 @@ READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys")
 
 def base(config: ZoneConfig, init: list[str], mounts: list[Json]) -> JsonObject:
     """The config of a zone that boots `init`, with a brand's own `mounts` after the common ones."""
-    ids: list[Json] = [{"containerID": 0, "hostID": config.id_base, "size": ID_RANGE}]
     return {
         "ociVersion": "1.0.2",
         "hostname": config.hostname,
@@ -34,8 +32,6 @@ def base(config: ZoneConfig, init: list[str], mounts: list[Json]) -> JsonObject:
         "mounts": [*_common_mounts(config), *mounts, *_binds(config)],
         "linux": {
             "namespaces": [{"type": kind} for kind in NAMESPACES],
-            "uidMappings": ids,
-            "gidMappings": ids,
             "seccomp": seccomp.profile(),
             "sysctl": dict[str, Json](config.sysctls),
             "maskedPaths": list[Json](MASKED),

@@ -97,7 +97,6 @@ class Crun:
         self._zones = run / "zones"
         self._parent = f"hull-{host_id}"
         self._layout = cgroup.host_layout()
-        self._ranges = namespace.IdRanges()
 
     # -- a zone's life ---------------------------------------------------------------------------
     def create(self, spec: ZoneSpec) -> int:
@@ -128,26 +127,26 @@ class Crun:
         (run / "exit").mkdir(mode=0o700)
         config = bundle.complete(spec.bundle, STAGE, bundle.hard_limits())
         config, trees = bundle.take_binds(config)
-        files.write_json(run / "config.json", config, durable=False)
         for tree in trees:
             _make_place(spec.root, tree)
-        # Device nodes in an image are dead.
-        root = bundle.Tree(str(spec.root), "/", namespace.MOUNT_ATTR_NODEV, idmap=True)
-        mounts = self._private_mounts([root, *trees], spec.id_base)
-        try:
+        with ExitStack() as fds:
+            userns = namespace.make_user_namespace(spec.id_base)
+            fds.callback(os.close, userns)
+            # Device nodes in an image are dead.
+            root = bundle.Tree(str(spec.root), "/", namespace.MOUNT_ATTR_NODEV, idmap=True)
+            mounts = self._private_mounts([root, *trees], userns)
+            fds.callback(os.close, mounts)
+            config = bundle.join_user_namespace(config, _path_of(userns))
+            files.write_json(run / "config.json", config, durable=False)
             # conmon stays in the host's mount namespace; only crun enters the private one.
-            crun = ["/usr/bin/nsenter", f"--mount=/proc/{os.getpid()}/fd/{mounts}", *crun_argv(run)]
+            crun = ["/usr/bin/nsenter", f"--mount={_path_of(mounts)}", *crun_argv(run)]
             runtime = enter_argv(group.entrances(), SPARE_FILES, crun)
             argv = conmon.conmon_argv(run, spec.uuid, init_files(spec), runtime)
             return conmon.create(argv, run)
-        finally:
-            os.close(mounts)
 
-    def _private_mounts(self, trees: list[bundle.Tree], id_base: int) -> int:
+    def _private_mounts(self, trees: list[bundle.Tree], userns: int) -> int:
         """The mount namespace to build the zone in: the host's, and what the zone gets of it."""
         with ExitStack() as fds:
-            userns = self._ranges.open(id_base)
-            fds.callback(os.close, userns)
             clones: list[tuple[int, bundle.Tree]] = []
             for tree in trees:
                 ids = userns if tree.idmap else None
@@ -326,6 +325,11 @@ class Crun:
         except NotFound:
             return 0, 0
         return cast(int, record["pid"]), cast(int, record["start"])
+
+
+def _path_of(fd: int) -> str:
+    """Where other processes find what a descriptor of ours is of."""
+    return f"/proc/{os.getpid()}/fd/{fd}"
 
 
 def _make_place(root: Path, tree: bundle.Tree) -> None:

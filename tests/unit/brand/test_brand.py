@@ -17,7 +17,6 @@ from hull.zone.runtime import ExitStatus
 
 CONFIG = ZoneConfig(
     uuid="f3f0c0de-0000-4000-8000-000000000001",
-    id_base=1 << 20,
     hostname="box",
     metadata=Path("/run/metadata"),
     native=Path("/native-tree"),
@@ -54,13 +53,11 @@ def test_init(brand: str) -> None:
     assert bundle(brand, replace(CONFIG, init="/my/init"))["process"]["args"] == ["/my/init"]
 
 
-def test_a_zone_shares_no_namespace_and_no_id(brand: str) -> None:
+def test_a_zone_shares_no_namespace(brand: str) -> None:
     linux = bundle(brand)["linux"]
     kinds = {namespace["type"] for namespace in linux["namespaces"]}
     assert kinds == {"user", "pid", "network", "mount", "ipc", "uts", "cgroup"}
     assert not any("path" in namespace for namespace in linux["namespaces"])
-    ids = [{"containerID": 0, "hostID": 1 << 20, "size": 65536}]
-    assert linux["uidMappings"] == linux["gidMappings"] == ids
 
 
 def test_privileges_are_bounded(brand: str) -> None:
