@@ -19,6 +19,13 @@ def get(uuid: str, host: Host) -> JsonObject:
     return view(host.index.get(uuid), host)
 
 
+def own_view(uuid: str, host: Host) -> JsonObject:
+    """What a zone may ask about itself, as often as it likes: not its snapshots, as these take a
+    search of the whole pool. Raises NotFound.
+    """
+    return view(host.index.get(uuid), host, snapshots=()) | {"snapshots": None}
+
+
 def lookup(
     filters: list[str], host: Host, *, whole: bool = False, fields: tuple[str, ...] = ()
 ) -> list[JsonObject]:
