@@ -21,7 +21,7 @@ from hull.linux.syscall import check, libc
 
 T = TypeVar("T")
 
-CLONE_NEWNS = 0x20000
+CLONE_FS, CLONE_NEWNS = 0x200, 0x20000
 
 MS_REC, MS_SLAVE = 0x4000, 1 << 19
 
@@ -66,6 +66,22 @@ def private_mount_namespace(setup: Callable[[], None]) -> int:
         check(libc.mount(None, b"/", None, MS_REC | MS_SLAVE, None), "make mounts slaves")
         setup()
         return os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+
+    return in_thread(work)
+
+
+def in_mount_namespace(path: str, function: Callable[[], T]) -> T:
+    """Run a function in the mount namespace at `path` (`/proc/PID/ns/mnt`), with its root."""
+
+    def work() -> T:
+        # A thread that shares its root and working directory with others may not move.
+        check(libc.unshare(CLONE_FS), "have a root of one's own")
+        namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            check(libc.setns(namespace, CLONE_NEWNS), "enter a mount namespace")
+        finally:
+            os.close(namespace)
+        return function()
 
     return in_thread(work)
 

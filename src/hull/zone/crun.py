@@ -13,6 +13,7 @@ The host's mount table never changes, and a failure leaves nothing mounted.
 import os
 import shutil
 import time
+import uuid as uuids
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -51,6 +52,7 @@ done
 # it: the zone's root user must be able to come here. The kernel locks what it is shown here, as the
 # zone's mount namespace is made from this one with fewer rights: no `ro` or `nodev` can be lifted.
 STAGE = Path("/dev/shm")
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # conmon writes the exit status a moment after init's end.
 STATUS_TIMEOUT = 10.0
 KILL_TIMEOUT = 30.0
@@ -120,6 +122,7 @@ class Crun:
         group = self._group(spec.uuid)
         group.create(cgroup_values(spec.limits), owner=spec.id_base if spec.systemd else None)
         pid = self._launch(spec, run, group)
+        _set_boot_id(run, pid)
         self._write_record(run, spec, pid)
         return pid
 
@@ -325,6 +328,22 @@ class Crun:
         except NotFound:
             return 0, 0
         return cast(int, record["pid"]), cast(int, record["start"])
+
+
+def _set_boot_id(run: Path, pid: int) -> None:
+    """Give a zone whose init waits a boot id of its own, in place of the machine's.
+
+    systemd tells by it one boot's journal from another's, and neighbours would know that they are.
+    """
+    files.write_file(run / "boot_id", f"{uuids.uuid4()}\n", 0o444, durable=False)
+    attributes = sum(bundle.ATTRIBUTES.values())
+    file = namespace.clone_mount(str(run / "boot_id"), attributes, None)
+    try:
+        namespace.in_mount_namespace(
+            f"/proc/{pid}/ns/mnt", lambda: namespace.attach_mount(file, Path("/"), BOOT_ID)
+        )
+    finally:
+        os.close(file)
 
 
 def _path_of(fd: int) -> str:
