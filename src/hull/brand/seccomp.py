@@ -48,6 +48,7 @@ IPPROTO_DCCP, IPPROTO_L2TP = 33, 115
 # btrfs lets everybody make subvolumes and snapshots of what he owns. Whatever lists those of the
 # pool then takes longer, for all zones; so there are none, as in another file system.
 SUBVOLUME_IOCTLS = (0x50009401, 0x5000940E, 0x50009417, 0x50009418)
+PR_SET_MEMORY_MERGE, MADV_MERGEABLE = 67, 12
 # The kernel looks at half of a register where an argument is an int, a filter at all of it.
 INT = 0xFFFFFFFF
 
@@ -64,6 +65,10 @@ def profile() -> JsonObject:
             _deny(("clone", "unshare"), errno.EPERM, [_masked(0, CLONE_NEWUSER, CLONE_NEWUSER)]),
             _deny(("clone3",), errno.ENOSYS),
             *_sockets(),
+            # Whoever shares pages with a neighbour can tell from the time that a write takes what
+            # they hold. As where the kernel has no merging.
+            _deny(("prctl",), errno.EINVAL, [_masked(0, INT, PR_SET_MEMORY_MERGE)]),
+            _deny(("madvise",), errno.EINVAL, [_masked(2, INT, MADV_MERGEABLE)]),
             *(
                 _deny(("ioctl",), errno.ENOTTY, [_masked(1, INT, number)])
                 for number in SUBVOLUME_IOCTLS
