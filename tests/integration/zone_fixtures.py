@@ -146,11 +146,9 @@ class CrunWorld:
         *argv: str,
         stdin: str = "",
         timeout: float = 30,
-        capabilities: tuple[str, ...] = tuple(CAPABILITIES),
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command in a zone, as zlogin does."""
-        process = self.process(*argv, capabilities=capabilities)
-        whole = self.manager().login_argv(uuid, process)
+        whole = self.manager().login_argv(uuid, self.process(*argv))
         return subprocess.run(
             whole, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
         )

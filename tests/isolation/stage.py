@@ -31,6 +31,7 @@ from tests.isolation.walls import (
     WALLS,
     capabilities_of,
     devices_of,
+    most_capabilities,
     without,
 )
 
@@ -114,9 +115,9 @@ class Target:
         self._loopback.bind(("127.0.0.1", 0))
         self._loopback.listen()
 
-    def given(self, capabilities: tuple[str, ...]) -> dict[str, str]:
+    def given(self) -> dict[str, str]:
         """What attackers are told."""
-        most = sum(1 << NAMES.index(name) for name in capabilities)
+        most = sum(1 << NAMES.index(name) for name in most_capabilities())
         return {
             "victim": str(self.victim.pid),
             "secret": SECRET,
@@ -172,17 +173,17 @@ class Stage:
         self.world.wait_booted(spec.uuid)
         return spec.uuid
 
+    def login_argv(self, brand: str, removed: frozenset[str], names: list[str]) -> list[str]:
+        """The program that tries attacks in a zone without these walls, as zlogin starts it."""
+        uuid, given = self.zone(brand, removed), json.dumps(self.target.given())
+        process = self.world.process(*PYTHON, given, *names, capabilities=capabilities_of(removed))
+        return self.world.manager().login_argv(uuid, process)
+
     def attack(self, brand: str, removed: frozenset[str], names: list[str]) -> dict[str, str]:
         """What comes of attacks from a zone without these walls."""
-        capabilities = capabilities_of(removed)
-        given = json.dumps(self.target.given(capabilities_of(frozenset(["capabilities"]))))
-        done = self.world.login(
-            self.zone(brand, removed),
-            *PYTHON,
-            given,
-            *names,
-            capabilities=capabilities,
-            timeout=300,
+        argv = self.login_argv(brand, removed, names)
+        done = subprocess.run(
+            argv, input="", capture_output=True, text=True, check=False, timeout=300
         )
         assert done.returncode == 0, done.stderr
         found: dict[str, str] = json.loads(done.stdout)

@@ -23,7 +23,7 @@ from hull.storage.btrfs import BtrfsPool
 from hull.wire import JsonObject
 from mdata.client import frame, pair
 from tests.integration.daemon_fixtures import connect, event_loop, read_until
-from tests.integration.hosts import TestHost, wait_for
+from tests.integration.hosts import TestHost
 from tests.integration.zone_fixtures import why_not
 from tests.isolation.vm import Attacker, Outside, attackers
 
@@ -206,11 +206,10 @@ TABLE = "net/ipv4/neigh/default/gc_thresh"
 def found_its_router(hog: Attacker, neighbour: Attacker) -> list[str]:
     """Whether the neighbour does, while the other looks for what is not there."""
     hog.host("vmadm", "reboot", hog.uuid)  # old entries would make room for new ones
-    at_it = hog.host.zone_root(hog.uuid) / "root/at-it"
-    with hog.running("take_addresses_that_nobody_has"):
-        wait_for(at_it.exists, what="the attack")
+    with hog.running("take_addresses_that_nobody_has") as running:
+        running.begun()
         found = neighbour.shell(ROUTER).split()
-        assert at_it.exists()
+        assert running.is_under_way()
     return found
 
 

@@ -3,6 +3,7 @@
 
 import json
 import os
+import select
 import shlex
 import subprocess
 import tempfile
@@ -76,9 +77,22 @@ class Running:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._process as process:
-            assert process.stdin is not None
-            process.stdin.close()
+        with self._process:
+            self.end()
+
+    def end(self) -> None:
+        """Let it come to its end, if it waits for that."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    def begun(self) -> None:
+        """Wait until it is under way."""
+        assert self.word() == "begun"
+
+    def is_under_way(self) -> bool:
+        """Whether nothing has come of it yet."""
+        assert self._process.stdout is not None
+        return not select.select([self._process.stdout], [], [], 0)[0]
 
     def word(self) -> str:
         """What has come of it; waits for that."""

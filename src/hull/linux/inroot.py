@@ -126,7 +126,7 @@ def _parent(root: Path, path: str) -> Iterator[tuple[int, str]]:
     *above, name = _parts(path) or ("..",)
     if name == "..":
         raise HostError(f"{path!r} names no file in a zone")
-    fd = _open_in(root, "/".join(["/", *above]), os.O_RDONLY | os.O_DIRECTORY)
+    fd = _open_in(root, f"/{'/'.join(above)}", os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield fd, name
     finally:

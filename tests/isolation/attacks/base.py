@@ -93,6 +93,11 @@ def seen(path: str) -> str:
     return "something" if read(path, 100).strip() else "nothing"
 
 
+def begin() -> None:
+    """Tell the test that the attack is under way."""
+    print("begun", flush=True)
+
+
 def volunteer(score: int) -> None:
     """When the zone is out of memory, let the kernel kill this process before others."""
     with open("/proc/self/oom_score_adj", "w") as file:

@@ -9,10 +9,8 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from tests.isolation.attacks.base import GIVEN, attack, last_error, libc, umount
+from tests.isolation.attacks.base import GIVEN, attack, begin, last_error, libc, umount
 
 TREE_SEARCH = 0xD0009411
 ROOT_TREE = 1
@@ -52,20 +50,9 @@ def watch_a_file() -> str:
     """Whether somebody else writes to it, within some seconds."""
     watcher = last_error(libc.inotify_init1(IN_NONBLOCK))
     last_error(libc.inotify_add_watch(watcher, GIVEN["path"].encode(), IN_MODIFY))
-    with _watching():
-        heard, _, _ = select.select([watcher], [], [], float(GIVEN["seconds"]))
+    begin()
+    heard, _, _ = select.select([watcher], [], [], float(GIVEN["seconds"]))
     return "something" if heard else "nothing"
-
-
-@contextmanager
-def _watching() -> Iterator[None]:
-    """While there is this file, the attack is listening."""
-    path = GIVEN.get("watching", "/root/watching")
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
-    try:
-        yield
-    finally:
-        os.unlink(path)
 
 
 @attack(27)
@@ -74,10 +61,10 @@ def hear_of_devices() -> str:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_KOBJECT_UEVENT) as sock:
         sock.bind((0, 1))
         deadline = time.monotonic() + float(GIVEN["seconds"])
-        with _watching():
-            while (left := deadline - time.monotonic()) > 0:
-                if select.select([sock], [], [], left)[0] and b"/null" in sock.recv(65536):
-                    return "something"
+        begin()
+        while (left := deadline - time.monotonic()) > 0:
+            if select.select([sock], [], [], left)[0] and b"/null" in sock.recv(65536):
+                return "something"
     return "nothing"
 
 
@@ -119,3 +106,26 @@ def crash() -> str:
     found = [name for name in os.listdir("/root") if name.startswith("core")]
     owners = {os.stat(f"/root/{name}").st_uid for name in found}
     return "in the zone" if owners == {0} else "nowhere"
+
+
+RENAME_EXCHANGE = 2
+
+
+@attack(18)
+def turn_directories() -> str:
+    """Exchange directories and links to the host's, until standard input ends."""
+    root, outside = GIVEN["root"], GIVEN["outside"]
+    pairs = []
+    for name in ("etc", "var/svc", "var/lib/cloud"):
+        path = f"{root}/{name}"
+        os.makedirs(f"{path}/seed/nocloud", exist_ok=True)
+        for file in ("passwd", "group", "victim"):
+            with open(f"{path}/{file}", "w") as made:
+                made.write("root:x:0:0::/root:/bin/sh\n")
+        os.symlink(outside, f"{path}.link")
+        pairs.append((path.encode(), f"{path}.link".encode()))
+    begin()
+    while not select.select([0], [], [], 0)[0]:
+        for one, other in pairs:
+            last_error(libc.renameat2(-100, one, -100, other, RENAME_EXCHANGE))
+    return "done"

@@ -12,6 +12,7 @@ from tests.isolation.attacks import (
     calls,
     clock,
     devices,
+    entry,
     files,
     ids,
     namespaces,
@@ -32,7 +33,7 @@ from tests.isolation.attacks.base import (
 
 # Importing them has registered their attacks.
 assert all(
-    (calls, clock, devices, files, ids, namespaces, neighbours, own, settings, sockets, take)
+    (calls, clock, devices, entry, files, ids, namespaces, neighbours, own, settings, sockets, take)
 )
 MARK = "/root/this-is-a-zone"
 SECONDS = 60

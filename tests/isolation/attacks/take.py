@@ -26,6 +26,7 @@ from tests.isolation.attacks.base import (
     GIVEN,
     MS_BIND,
     attack,
+    begin,
     last_error,
     libc,
     mount,
@@ -215,7 +216,7 @@ def take_connections() -> str:
 def take_addresses_that_nobody_has() -> str:
     """Entries for neighbours that are looked for; a socket waits for few, so there are many.
 
-    For some seconds; it is at its worst while there is a file /root/at-it.
+    For some seconds, and at its worst once it says that it has begun.
     """
     subprocess.run(["ip", "route", "replace", "10.0.0.0/9", "dev", "net0"], check=True)
     sockets: list[socket.socket] = []
@@ -229,13 +230,11 @@ def take_addresses_that_nobody_has() -> str:
         if len(sockets) > 900:
             sockets.pop(0).close()
         if number == 20_000:
-            with open("/root/at-it", "w"):
-                pass
+            begin()
         scattered = number * 7919
         with contextlib.suppress(OSError):
             address = f"10.{scattered >> 16 & 63}.{scattered >> 8 & 255}.{scattered & 255}"
             sockets[-1].sendto(b"x", (address, 9))
-    os.unlink("/root/at-it")
     return "done"
 
 
