@@ -19,7 +19,7 @@ from hull.daemon.metadatad import Metadatad, ZoneLimits
 from hull.errors import HostError, NotFound
 from hull.metadata.answers import Change
 from hull.metadata.protocol import MAX_LINE
-from hull.wire import JsonObject
+from hull.wire import Json, JsonObject
 from mdata.client import frame
 from tests.integration.daemon_fixtures import connect, event_loop, read_all, read_until
 
@@ -267,6 +267,16 @@ def test_seen_from_a_zone_across_a_restart_of_hulld(zones: Zones) -> None:
     assert told[3] == b"status 2"
 
 
+class Costly(dict[str, Json]):
+    """Metadata that take 50 ms to look into."""
+
+    def get(self, key: str, default: Json = None) -> Json:  # type: ignore[override]  # all that is asked
+        deadline = time.thread_time() + 0.05
+        while time.thread_time() < deadline:
+            pass
+        return key or default
+
+
 def answers(path: Path) -> float:
     """Seconds until a zone is answered."""
     begun = time.monotonic()
@@ -314,6 +324,20 @@ def test_a_flood_is_slowed_down(zones: Zones) -> None:
         while data.count(b"\n") < 40:
             data += sock.recv(65536)
     assert time.monotonic() - begun > 0.5
+    assert answers(zones.path("two")) < 1
+
+
+def test_what_costs_more_counts_for_more(zones: Zones) -> None:
+    zones.vms["one"]["customer_metadata"] = Costly()
+    zones.restart(ZoneLimits(rate=100, burst=10))
+    begun = time.monotonic()
+    with connect(zones.path("one")) as sock:
+        sock.sendall(b"GET who\n" * 3)
+        data = b""
+        while data.count(b".\n") < 3:
+            data += sock.recv(65536)
+    # Each has taken 50 ms of CPU, and so is worth 50: one second at least for the first two.
+    assert time.monotonic() - begun > 0.8
     assert answers(zones.path("two")) < 1
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Private mount namespaces, id ranges and id-mapped mounts, and the cgroups of a zone."""
+"""Private mount namespaces, user namespaces and id-mapped mounts, and the cgroups of a zone."""
 
+import fcntl
 import os
 import secrets
-import stat
+import struct
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hull.errors import KernelError
+from hull.errors import HostError, KernelError
 from hull.linux import cgroup, mount, namespace, process
 from tests.integration.zone_fixtures import FIRST_ID, IDS
 
@@ -20,14 +21,14 @@ pytestmark = [
     pytest.mark.skipif(os.getuid() != 0, reason="needs root"),
 ]
 BASE = FIRST_ID + 100 * IDS
+NS_GET_OWNER_UID = 0xB704
 
 
 @pytest.fixture
-def ranges() -> Iterator[namespace.IdRanges]:
-    made = namespace.IdRanges()
-    yield made
-    for fd in made._fds.values():  # the daemon keeps them until its end
-        os.close(fd)
+def userns() -> Iterator[int]:
+    fd = namespace.make_user_namespace(BASE)
+    yield fd
+    os.close(fd)
 
 
 def test_a_private_mount_is_seen_inside_only(tmp_path: Path) -> None:
@@ -53,15 +54,13 @@ def test_what_fails_inside_is_raised_outside(tmp_path: Path) -> None:
     assert "hull-namespace" not in threads
 
 
-def test_an_id_mapped_mount(tmp_path: Path, ranges: namespace.IdRanges) -> None:
+def test_an_id_mapped_mount(tmp_path: Path, userns: int) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.mkdir()
     target.mkdir()
     (source / "file").write_text("")
     os.chown(source / "file", 7, 8)
-    userns = ranges.open(BASE)
     tree = namespace.clone_mount(str(source), namespace.MOUNT_ATTR_NODEV, userns)
-    os.close(userns)
     seen: list[os.stat_result] = []
 
     def look() -> None:
@@ -93,27 +92,29 @@ def test_a_mount_does_not_follow_a_symlink_out(tmp_path: Path) -> None:
     os.close(tree)
 
 
-def test_a_range_is_made_once_and_many_are_kept_few(
-    ranges: namespace.IdRanges, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(namespace.IdRanges, "KEPT", 2)
-    fds = [ranges.open(BASE + number * IDS) for number in (0, 0, 1, 2)]
-    try:
-        kinds = [os.fstat(fd).st_ino for fd in fds]
-        assert kinds[0] == kinds[1]
-        assert len(set(kinds)) == 3
-        assert all(stat.S_ISREG(os.fstat(fd).st_mode) for fd in fds)
-    finally:
-        for fd in fds:
-            os.close(fd)
+def test_a_user_namespace_belongs_to_its_own_root(userns: int) -> None:
+    owner = struct.pack("I", 0)
+    assert struct.unpack("I", fcntl.ioctl(userns, NS_GET_OWNER_UID, owner)) == (BASE,)
+    enter = ["nsenter", f"--user=/proc/{os.getpid()}/fd/{userns}"]
+    seen = subprocess.check_output([*enter, "cat", "/proc/self/uid_map"], pass_fds=[userns])
+    assert seen.split() == [b"0", str(BASE).encode(), b"65536"]
+    nested = subprocess.run([*enter, "unshare", "--user", "true"], capture_output=True, check=False)
+    assert b"No space left on device" in nested.stderr  # how the kernel says: no more of them
 
 
-def test_the_makers_of_ranges_are_gone(ranges: namespace.IdRanges) -> None:
+def test_the_maker_of_a_user_namespace_is_gone() -> None:
     before = set(os.listdir("/proc/self/fd"))
-    os.close(ranges.open(BASE + 7 * IDS))
-    assert len(set(os.listdir("/proc/self/fd")) - before) <= 1  # the one that is kept
+    os.close(namespace.make_user_namespace(BASE))
+    assert set(os.listdir("/proc/self/fd")) == before
     children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
     assert not [pid for pid in children if process.start_time(int(pid))]
+
+
+def test_ids_that_there_are_not_make_no_namespace() -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(HostError, match="no user namespace"):
+        namespace.make_user_namespace(2**32 - 5)
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 # -- cgroups --------------------------------------------------------------------------------------

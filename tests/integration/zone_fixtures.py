@@ -82,7 +82,6 @@ class CrunWorld:
         id_base = FIRST_ID + number * IDS
         config = ZoneConfig(
             uuid=uuid,
-            id_base=id_base,
             hostname=f"zone{number}",
             init=init,
             tmpfs=16 << 20,
@@ -121,7 +120,12 @@ class CrunWorld:
             assert time.monotonic() < deadline, f"{text!r} is not on the console of {uuid}"
             time.sleep(0.005)
 
-    def process(self, *argv: str, terminal: bool = False) -> Path:
+    def process(
+        self,
+        *argv: str,
+        terminal: bool = False,
+        capabilities: tuple[str, ...] = tuple(CAPABILITIES),
+    ) -> Path:
         """An OCI process, as a file."""
         sets = ("bounding", "effective", "permitted")
         path = self.directory / f"process-{secrets.token_hex(4)}.json"
@@ -131,13 +135,17 @@ class CrunWorld:
             "cwd": "/",
             "args": argv,
             "env": ["PATH=/bin:/usr/bin:/sbin:/usr/sbin"],
-            "capabilities": dict.fromkeys(sets, tuple(CAPABILITIES)),
+            "capabilities": dict.fromkeys(sets, capabilities),
         }
         path.write_text(json.dumps(process))
         return path
 
     def login(
-        self, uuid: str, *argv: str, stdin: str = "", timeout: float = 30
+        self,
+        uuid: str,
+        *argv: str,
+        stdin: str = "",
+        timeout: float = 30,
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command in a zone, as zlogin does."""
         whole = self.manager().login_argv(uuid, self.process(*argv))

@@ -45,6 +45,7 @@ HOST_PATHS = {
     ("hull/cli/vminfo.py", "/usbkey/config"),  # below the root
     # The machine's.
     ("hull/daemon/lifecycle.py", "/run/hull-windows"),
+    ("hull/daemon/lifecycle.py", "/run/hull-tables.json"),
     ("hull/daemon/lifecycle.py", "/run/netns/"),
     ("hull/cli/terminal.py", "/run"),  # XDG_RUNTIME_DIR of crun
     # A zone's.

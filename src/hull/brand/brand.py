@@ -31,7 +31,6 @@ class ZoneConfig:
     """What a brand needs to know of a VM."""
 
     uuid: str
-    id_base: int  # first host uid and gid of the zone's range of 65536
     hostname: str
     init: str = ""  # path in the zone; the brand's own by default
     tmpfs: int = 0  # bytes of /tmp; 0: /tmp is on disk

@@ -5,28 +5,30 @@ from hull.brand import seccomp
 from hull.brand.brand import Bind, ZoneConfig
 from hull.wire import Json, JsonObject
 
-ID_RANGE = 65536
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/local/sbin:/opt/local/bin"
 NAMESPACES = ("user", "pid", "network", "mount", "ipc", "uts", "cgroup")
 MAX_PTYS = 256
 NOFILE = 1024, 524_288
 
-# The host's, not the zone's: memory, symbols, timers, keys, logs, hardware and its serial numbers.
+# The host's, not the zone's: memory, symbols, timers, keys, logs, disks, hardware and its serial
+# numbers. The zone's root may take these covers off, so nothing may depend on them alone: what is
+# below them asks for a capability of the host's, or is what a neighbour may know.
 MASKED = (
-    "/proc/acpi", "/proc/asound", "/proc/config.gz", "/proc/interrupts", "/proc/kallsyms",
-    "/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/kmsg", "/proc/latency_stats",
-    "/proc/sched_debug", "/proc/scsi", "/proc/sysrq-trigger", "/proc/timer_list",
-    "/proc/timer_stats",
-    "/sys/block", "/sys/devices/virtual/dmi", "/sys/devices/virtual/powercap", "/sys/firmware",
-    "/sys/fs/pstore", "/sys/hypervisor", "/sys/kernel/debug", "/sys/kernel/security",
-    "/sys/kernel/tracing", "/sys/kernel/vmcoreinfo", "/sys/module", "/sys/power",
+    "/proc/acpi", "/proc/asound", "/proc/cmdline", "/proc/config.gz", "/proc/diskstats",
+    "/proc/interrupts", "/proc/kallsyms", "/proc/kcore", "/proc/keys", "/proc/key-users",
+    "/proc/kmsg", "/proc/latency_stats", "/proc/partitions", "/proc/sched_debug", "/proc/scsi",
+    "/proc/sysrq-trigger", "/proc/timer_list", "/proc/timer_stats",
+    "/sys/block", "/sys/class/block", "/sys/dev/block", "/sys/devices/virtual/block",
+    "/sys/devices/virtual/dmi", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/btrfs",
+    "/sys/fs/ext4", "/sys/fs/f2fs", "/sys/fs/pstore", "/sys/fs/xfs", "/sys/hypervisor",
+    "/sys/kernel/debug", "/sys/kernel/security", "/sys/kernel/tracing", "/sys/kernel/vmcoreinfo",
+    "/sys/module", "/sys/power",
 )  # fmt: skip
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys")
 
 
 def base(config: ZoneConfig, init: list[str], mounts: list[Json]) -> JsonObject:
     """The config of a zone that boots `init`, with a brand's own `mounts` after the common ones."""
-    ids: list[Json] = [{"containerID": 0, "hostID": config.id_base, "size": ID_RANGE}]
     return {
         "ociVersion": "1.0.2",
         "hostname": config.hostname,
@@ -34,8 +36,6 @@ def base(config: ZoneConfig, init: list[str], mounts: list[Json]) -> JsonObject:
         "mounts": [*_common_mounts(config), *mounts, *_binds(config)],
         "linux": {
             "namespaces": [{"type": kind} for kind in NAMESPACES],
-            "uidMappings": ids,
-            "gidMappings": ids,
             "seccomp": seccomp.profile(),
             "sysctl": dict[str, Json](config.sysctls),
             "maskedPaths": list[Json](MASKED),

@@ -7,13 +7,56 @@ Exit status: 0 done, 1 failed, 2 wrong usage.
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from hull.client.call import call as call_hulld
 from hull.errors import Error, HostError, Usage
 from hull.wire import Json, JsonObject
 
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import TextIO
+
 Call = Callable[..., Json]
+
+# What a terminal would obey (C0 but tab and newline, DEL, C1) or write the other way round, and how
+# it is shown; in JSON it still is what it was.
+CONTROLS = {
+    code: f"\\u{code:04x}"
+    for codes in ((0, 9), (11, 32), (127, 160), (0x202A, 0x202F), (0x2066, 0x206A))
+    for code in range(*codes)
+}
+
+
+class Shown:
+    """A terminal that text is shown on and that obeys none of it: zones write some of the text.
+
+    A carriage return is obeyed where a text begins: so progress is drawn.
+    """
+
+    __slots__ = ("stream",)
+
+    def __init__(self, stream: "TextIO") -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        start = text[:1] if text[:1] == "\r" else ""
+        return self.stream.write(start + text[len(start) :].translate(CONTROLS))
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.stream, name)
+
+
+def guard_terminals() -> None:
+    """From now on terminals obey nothing that is printed; files and pipes get it as it is."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream and stream.isatty() and not isinstance(stream, Shown):
+            setattr(sys, name, Shown(stream))
 
 
 class Args:
@@ -96,6 +139,7 @@ class Command:
     def main(self, argv: list[str]) -> int:
         """Run the command line; returns the exit status."""
         label = self.name
+        guard_terminals()
         try:
             argv, call = transport(argv)
             if argv[:1] in (["--help"], ["-h"]) or (argv[:1] == ["help"] and self.verbs[0].name):

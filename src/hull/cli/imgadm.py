@@ -13,6 +13,7 @@ from hull.cli.command import (
     Call,
     Command,
     Verb,
+    guard_terminals,
     may_run,
     parse,
     print_json,
@@ -417,6 +418,7 @@ def logging_call(call: Call) -> Call:
 
 
 def main() -> None:
+    guard_terminals()
     if not (may_run(sys.argv[1:]) or sys.argv[1:] == ["--version"]):
         sys.stderr.write("imgadm: error: cannot run: you are not root\n")
         sys.exit(2)

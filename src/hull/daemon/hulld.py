@@ -38,7 +38,7 @@ class Daemon:
         )
         self._metadata = Metadatad(
             loop,
-            lambda uuid: lookup.get(uuid, self.host),
+            lambda uuid: lookup.own_view(uuid, self.host),
             lambda uuid, change: update.change_metadata(uuid, change.payload, self.host),
         )
 

@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from hull import wire
-from hull.daemon import compose
+from hull.daemon import compose, tables
 from hull.errors import HostError, NotFound, Refused, Timeout
 from hull.host import config
 from hull.linux import files, mount, netns, process
@@ -29,6 +29,7 @@ Say = Callable[[str], None]
 
 WINDOWS = Path("/run/hull-windows")  # which host uses which range of user ids on this machine
 MAX_WINDOWS = 30
+TABLES = Path("/run/hull-tables.json")  # how large this machine's tables were before Hull
 RUN_SIZE = 256 << 20  # bytes; sockets, pid files and one small record a zone
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
@@ -59,7 +60,9 @@ def up(paths: Paths, pool: Path | None, size: int, network: str, say: Say) -> No
         return
     with ExitStack() as undo:
         mount_run(paths, undo)
+        undo.callback(restore_tables)
         claim_window(paths, undo)
+        tables.enlarge(tables.wanted(), TABLES)
         mount_pool(paths, pool or default_pool(paths), size, undo, say)
         mount_datasets(paths, undo)
         config.write_first(paths)
@@ -108,8 +111,7 @@ def claim_window(paths: Paths, undo: ExitStack) -> None:
     for number in range(MAX_WINDOWS):
         claim = WINDOWS / str(number)
         with suppress(FileNotFoundError):
-            owner = Path(claim.read_text())
-            if owner != paths.root and mount.is_mounted(Paths(owner).run_mount):
+            if is_held(claim) and claim.read_text() != str(paths.root):
                 continue
             claim.unlink(missing_ok=True)
         try:
@@ -124,12 +126,26 @@ def claim_window(paths: Paths, undo: ExitStack) -> None:
     raise HostError(f"{MAX_WINDOWS} hosts are up on this machine already", hint="take one down")
 
 
+def is_held(claim: Path) -> bool:
+    """Whether the host that has claimed a range is up."""
+    try:
+        return mount.is_mounted(Paths(Path(claim.read_text())).run_mount)
+    except FileNotFoundError:
+        return False
+
+
 def release_window(paths: Paths) -> None:
     for claim in WINDOWS.glob("*"):
         if claim.read_text() == str(paths.root):
             claim.unlink(missing_ok=True)
     with suppress(OSError):
         WINDOWS.rmdir()
+
+
+def restore_tables() -> None:
+    """Once no host is up on this machine."""
+    if not any(map(is_held, WINDOWS.glob("*"))):
+        tables.restore(TABLES)
 
 
 def mount_pool(paths: Paths, source: Path, size: int, undo: ExitStack, say: Say) -> None:
@@ -222,6 +238,7 @@ def down(paths: Paths, *, destroy: bool, say: Say) -> None:
         unmount_datasets(paths)
         btrfs_pool.export_pool(paths.zones)
     release_window(paths)
+    restore_tables()
     if mount.is_mounted(paths.run_mount):
         mount.umount(paths.run_mount)
     if destroy and source is not None:

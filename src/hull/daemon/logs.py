@@ -93,6 +93,7 @@ def configure(path: Path | None, *, level: int = logging.INFO) -> logging.Handle
         handler = logging.StreamHandler(sys.stderr)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(0o700)  # a payload's words may be in it
         handler = RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=KEPT, delay=True)
     handler.setFormatter(Bunyan("hulld"))
     logging.getLogger().addHandler(handler)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -36,8 +37,9 @@ class ZoneLimits:
     """How much of hulld one zone may use. Sizes in bytes, times in seconds."""
 
     connections: int = 8
-    rate: float = 100  # commands and connections a second, in the long run
+    rate: float = 25  # commands and connections a second, in the long run
     burst: int = 300  # of them at once
+    worth: float = 0.001  # of hulld's time; a command that takes more counts for as many
     held: int = 1024 * 1024  # unfinished lines of all its connections
     read: int = 16 * 1024  # at once
     idle_time: float = 60
@@ -65,6 +67,10 @@ class _Zone:
         self.allowance = min(grown, self.limits.burst) - 1
         self.counted = now
         return max(0.0, -self.allowance / self.limits.rate)
+
+    def charge(self, seconds: float) -> None:
+        """Account for what a command has taken beyond what each may take."""
+        self.allowance -= max(0.0, seconds / self.limits.worth - 1)
 
 
 class Metadatad:
@@ -189,20 +195,26 @@ class Metadatad:
             if command.verb in (Verb.NEGOTIATE, Verb.INVALID):
                 found = DONE
             else:
-                found = await self._in_thread(zone.uuid, command)
+                found, seconds = await self._in_thread(zone.uuid, command)
+                zone.charge(seconds)
             writer.write(reply(command, found))
             async with asyncio.timeout(zone.limits.write_time):
                 await writer.drain()
 
-    async def _in_thread(self, uuid: str, command: Command) -> Answer:
+    async def _in_thread(self, uuid: str, command: Command) -> tuple[Answer, float]:
         # What is logged below names the zone and, in version 2, the zone's own request.
         token = request_id.set(f"mdata-{uuid}-{command.request_id}")
         try:
             context = copy_context()
         finally:
             request_id.reset(token)
-        work = self._loop.run_in_executor(self._threads, context.run, self._answer, uuid, command)
+        work = self._loop.run_in_executor(self._threads, context.run, self._timed, uuid, command)
         return await asyncio.shield(work)
+
+    def _timed(self, uuid: str, command: Command) -> tuple[Answer, float]:
+        """In a worker thread: the answer, and the seconds of CPU that it took."""
+        begun = time.thread_time()
+        return self._answer(uuid, command), time.thread_time() - begun
 
     def _answer(self, uuid: str, command: Command) -> Answer:
         """In a worker thread; never raises."""

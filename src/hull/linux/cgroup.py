@@ -105,6 +105,9 @@ def limit_writes(group: "Group", values: Values) -> Iterator[tuple[Path, str]]:
         yield memory / "memory.limit_in_bytes", _or(values.memory, "-1")
         if values.memory is not None and values.swap is not None:
             yield swap_file, str(min(values.memory + values.swap, MOST_MEMORY))
+        # What waits in TCP and UDP sockets is not in it, and without a limit is counted nowhere.
+        sockets = None if values.memory is None else min(values.memory, MOST_MEMORY) // 2
+        yield memory / "memory.kmem.tcp.limit_in_bytes", _or(sockets, "-1")
     elif memory := v2("memory"):
         yield memory / "memory.max", _or(values.memory, "max")
         yield memory / "memory.swap.max", _or(values.swap, "max")

@@ -57,8 +57,11 @@ def read_file(root: Path, path: str, limit: int) -> bytes:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise HostError(f"{path} in the zone is not a regular file")
-        with _translated(path), open(f"/proc/self/fd/{fd}", "rb") as file:
-            return file.read(limit)
+        with _translated(path):
+            # Nor for whoever holds a lease on it, which the kernel would wait for.
+            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+            with open(os.open(f"/proc/self/fd/{fd}", flags), "rb") as file:
+                return file.read(limit)
     finally:
         os.close(fd)
 
@@ -123,7 +126,7 @@ def _parent(root: Path, path: str) -> Iterator[tuple[int, str]]:
     *above, name = _parts(path) or ("..",)
     if name == "..":
         raise HostError(f"{path!r} names no file in a zone")
-    fd = _open_in(root, "/".join(["/", *above]), os.O_RDONLY | os.O_DIRECTORY)
+    fd = _open_in(root, f"/{'/'.join(above)}", os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield fd, name
     finally:

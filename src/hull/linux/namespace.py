@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Namespaces: private mount tables, threads that work in another one, id ranges, id-mapped mounts.
+"""Namespaces: private mount tables, threads in another one, a zone's ids, id-mapped mounts.
 
 A namespace belongs to a thread, so whatever must happen in one happens in a fresh thread that is
 never used again: the daemon's other threads, and the host's mount table, never notice.
@@ -11,7 +11,6 @@ import os
 import select
 import struct
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +22,7 @@ from hull.linux.syscall import check, libc
 
 T = TypeVar("T")
 
-CLONE_NEWNS = 0x20000
+CLONE_FS, CLONE_NEWNS = 0x200, 0x20000
 
 MS_REC, MS_SLAVE = 0x4000, 1 << 19
 
@@ -69,6 +68,22 @@ def private_mount_namespace(setup: Callable[[], None]) -> int:
         check(libc.mount(None, b"/", None, MS_REC | MS_SLAVE, None), "make mounts slaves")
         setup()
         return os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+
+    return in_thread(work)
+
+
+def in_mount_namespace(path: str, function: Callable[[], T]) -> T:
+    """Run a function in the mount namespace at `path` (`/proc/PID/ns/mnt`), with its root."""
+
+    def work() -> T:
+        # A thread that shares its root and working directory with others may not move.
+        check(libc.unshare(CLONE_FS), "have a root of one's own")
+        namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            check(libc.setns(namespace, CLONE_NEWNS), "enter a mount namespace")
+        finally:
+            os.close(namespace)
+        return function()
 
     return in_thread(work)
 
@@ -120,49 +135,44 @@ def attach_mount(mount: int, root: Path, path: str = "/") -> None:
         os.close(target)
 
 
-class IdRanges:
-    """User namespaces by id range, for id-mapped mounts; the last few are kept at hand."""
-
-    KEPT = 64
-
-    def __init__(self) -> None:
-        self._fds: OrderedDict[int, int] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def open(self, base: int) -> int:
-        """A descriptor, which the caller closes, of a user namespace of 0..65535 at `base`."""
-        with self._lock:
-            if base not in self._fds:
-                self._fds[base] = make_user_namespace(base)
-                if len(self._fds) > self.KEPT:
-                    os.close(self._fds.popitem(last=False)[1])
-            self._fds.move_to_end(base)
-            return os.dup(self._fds[base])
+# What runs in a new user namespace until its maps are written: a line says that it is there, the
+# next lets it end. There will be no user namespaces below it, whatever its root tries.
+MAKER = "echo 0 >/proc/sys/user/max_user_namespaces && echo && read -r _"
 
 
 def make_user_namespace(base: int) -> int:
     """Make a user namespace that maps 0..65535 to the host's ids from `base`; returns its fd.
 
-    A fork of a threaded daemon may only exec, and unshare(CLONE_NEWUSER) is refused to a process
-    with threads: so `unshare` makes the namespace and `cat` keeps it until its maps are written.
+    It belongs to id `base`: what the kernel counts by user (inotify instances, pending signals,
+    bytes in message queues) it counts for a namespace's owner as well, and were that root, one zone
+    could use up every other's and root's own. A fork of a threaded daemon may only exec, and
+    unshare(CLONE_NEWUSER) is refused to a process with threads: so other programs do it. They keep
+    CAP_SYS_ADMIN for machines where not everybody may make such namespaces.
     """
+    owner = (f"--reuid={base}", f"--regid={base}", "--clear-groups")
+    keep = ("--inh-caps=+sys_admin", "--ambient-caps=+sys_admin")
+    unshare = ("unshare", "--user", "--keep-caps", "sh", "-c", MAKER)
     mine_in, its_out = os.pipe()
     its_in, mine_out = os.pipe()
     try:
-        child = spawn("unshare", "--user", "cat", stdin=its_in, stdout=its_out)
+        child = spawn("setpriv", *owner, *keep, *unshare, stdin=its_in, stdout=its_out)
     finally:
         os.close(its_in)
         os.close(its_out)
     try:
-        os.write(mine_out, b"\n")
         answered = select.select([mine_in], [], [], MAKE_TIMEOUT)[0]
-        if not answered or os.read(mine_in, 1) != b"\n":  # the echo: it is past its unshare
-            raise HostError("this kernel makes no user namespaces", hint="see user_namespaces(7)")
+        if not answered or os.read(mine_in, 1) != b"\n":
+            raise ChildProcessError("unshare failed")
         for kind in ("uid", "gid"):
             with open(f"/proc/{child.pid}/{kind}_map", "w") as file:
                 file.write(f"0 {base} {ID_RANGE}\n")
         return os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise HostError(
+            f"no user namespace can be made for the ids from {base}: {exc.strerror or exc}",
+            hint="user_namespaces(7) says what may be in the way",
+        ) from exc
     finally:
         os.close(mine_in)
         os.close(mine_out)
-        wait(child, "cat", MAKE_TIMEOUT)
+        wait(child, "unshare", MAKE_TIMEOUT)

@@ -17,11 +17,25 @@ log = logging.getLogger("hull.net")
 
 FAMILY = "inet"
 
+# How much of the host's connection tracking one nic may have; the kernel's table has room for eight
+# of them, with what the host itself has.
+CONNECTIONS = 32_000
+
 RULES = """
 table inet {table} {{
+    # A nic is known by its MAC: link protection lets it have no other.
+    set connections {{ type ether_addr; size 65535; flags dynamic; }}
+    chain count {{
+        ct state new add @connections {{ ether saddr ct count over {connections} }} counter drop
+    }}
+    chain input {{
+        type filter hook input priority 0; policy accept;
+        iifname "{prefix}*" jump count
+    }}
     # Nobody outside starts a conversation with a zone behind NAT, another host's zones included.
     chain forward {{
         type filter hook forward priority 0; policy accept;
+        iifname "{prefix}*" jump count
         iifname "{prefix}*" accept
 {guards}
     }}
@@ -52,6 +66,7 @@ def rules(table: str, prefix: str, tags: Iterable[NicTag]) -> str:
     text = RULES.format(
         table=table,
         prefix=prefix,
+        connections=CONNECTIONS,
         guards="\n".join(guards),
         masquerades="\n".join(masquerades),
     )

@@ -31,6 +31,13 @@ def get_all(host: Host) -> list[JsonObject]:
     return [view(zone, host, snapshots=known.get(zone.uuid, ())) for zone in host.index.all()]
 
 
+def own_view(uuid: str, host: Host) -> JsonObject:
+    """What a zone may ask about itself, as often as it likes: not its snapshots, as these take a
+    search of the whole pool. Raises NotFound.
+    """
+    return view(host.index.get(uuid), host, snapshots=()) | {"snapshots": None}
+
+
 def lookup(
     filters: list[str], host: Host, *, whole: bool = False, fields: tuple[str, ...] = ()
 ) -> list[JsonObject]:

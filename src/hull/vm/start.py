@@ -114,7 +114,6 @@ def zone_spec(vm: VM, zoneid: int, root: Path, host: Host) -> ZoneSpec:
     id_base = host.id_base + zoneid * IDS_PER_ZONE
     config = ZoneConfig(
         uuid=vm.uuid,
-        id_base=id_base,
         hostname=vm.hostname or vm.uuid,
         init=vm.init_name or "",
         tmpfs=(vm.tmpfs or 0) * MIB,

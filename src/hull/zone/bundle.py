@@ -67,3 +67,13 @@ def take_binds(config: JsonObject) -> tuple[JsonObject, list[Tree]]:
         else:
             mounts.append(mount)
     return config | {"mounts": mounts}, trees
+
+
+def join_user_namespace(config: JsonObject, path: str) -> JsonObject:
+    """The config with the user namespace at `path`, where it wants one."""
+    linux = cast(JsonObject, config["linux"])
+    namespaces: list[Json] = [
+        each | {"path": path} if each["type"] == "user" else each
+        for each in cast(list[JsonObject], linux["namespaces"])
+    ]
+    return config | {"linux": linux | {"namespaces": namespaces}}

@@ -13,6 +13,7 @@ The host's mount table never changes, and a failure leaves nothing mounted.
 import os
 import shutil
 import time
+import uuid as uuids
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -52,6 +53,7 @@ done
 # it: the zone's root user must be able to come here. The kernel locks what it is shown here, as the
 # zone's mount namespace is made from this one with fewer rights: no `ro` or `nodev` can be lifted.
 STAGE = Path("/dev/shm")
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # conmon writes the exit status a moment after init's end.
 STATUS_TIMEOUT = 10.0
 KILL_TIMEOUT = 30.0
@@ -98,7 +100,6 @@ class Crun:
         self._zones = run / "zones"
         self._parent = f"hull-{host_id}"
         self._layout = cgroup.host_layout()
-        self._ranges = namespace.IdRanges()
         self._filters = Filters()
 
     # -- a zone's life ---------------------------------------------------------------------------
@@ -124,6 +125,7 @@ class Crun:
         group = self._group(spec.uuid)
         group.create(cgroup_values(spec.limits), owner=spec.id_base if spec.systemd else None)
         pid = self._launch(spec, run, group)
+        _set_boot_id(run, pid)
         self._write_record(run, spec, pid)
         return pid
 
@@ -132,28 +134,28 @@ class Crun:
         config = bundle.complete(spec.bundle, STAGE, bundle.hard_limits())
         config, trees = bundle.take_binds(config)
         config = self._filters.put_in(config)
-        files.write_json(run / "config.json", config, durable=False)
         for tree in trees:
             _make_place(spec.root, tree)
-        # Device nodes in an image are dead.
-        root = bundle.Tree(str(spec.root), "/", namespace.MOUNT_ATTR_NODEV, idmap=True)
-        mounts = self._private_mounts([root, *trees], spec.id_base)
-        try:
+        with ExitStack() as fds:
+            userns = namespace.make_user_namespace(spec.id_base)
+            fds.callback(os.close, userns)
+            # Device nodes in an image are dead.
+            root = bundle.Tree(str(spec.root), "/", namespace.MOUNT_ATTR_NODEV, idmap=True)
+            mounts = self._private_mounts([root, *trees], userns)
+            fds.callback(os.close, mounts)
+            config = bundle.join_user_namespace(config, _path_of(userns))
+            files.write_json(run / "config.json", config, durable=False)
             # conmon stays in the host's mount namespace; only crun enters the private one.
-            crun = ["/usr/bin/nsenter", f"--mount=/proc/{os.getpid()}/fd/{mounts}", *crun_argv(run)]
+            crun = ["/usr/bin/nsenter", f"--mount={_path_of(mounts)}", *crun_argv(run)]
             runtime = enter_argv(group.entrances(), SPARE_FILES, crun)
             argv = conmon.conmon_argv(run, spec.uuid, init_files(spec), runtime)
             pid = conmon.create(argv, run)
-        finally:
-            os.close(mounts)
         self._filters.keep(config, run / "crun" / spec.uuid / "seccomp.bpf")
         return pid
 
-    def _private_mounts(self, trees: list[bundle.Tree], id_base: int) -> int:
+    def _private_mounts(self, trees: list[bundle.Tree], userns: int) -> int:
         """The mount namespace to build the zone in: the host's, and what the zone gets of it."""
         with ExitStack() as fds:
-            userns = self._ranges.open(id_base)
-            fds.callback(os.close, userns)
             clones: list[tuple[int, bundle.Tree]] = []
             for tree in trees:
                 ids = userns if tree.idmap else None
@@ -335,6 +337,27 @@ class Crun:
         except NotFound:
             return 0, 0
         return cast(int, record["pid"]), cast(int, record["start"])
+
+
+def _set_boot_id(run: Path, pid: int) -> None:
+    """Give a zone whose init waits a boot id of its own, in place of the machine's.
+
+    systemd tells by it one boot's journal from another's, and neighbours would know that they are.
+    """
+    files.write_file(run / "boot_id", f"{uuids.uuid4()}\n", 0o444, durable=False)
+    attributes = sum(bundle.ATTRIBUTES.values())
+    file = namespace.clone_mount(str(run / "boot_id"), attributes, None)
+    try:
+        namespace.in_mount_namespace(
+            f"/proc/{pid}/ns/mnt", lambda: namespace.attach_mount(file, Path("/"), BOOT_ID)
+        )
+    finally:
+        os.close(file)
+
+
+def _path_of(fd: int) -> str:
+    """Where other processes find what a descriptor of ours is of."""
+    return f"/proc/{os.getpid()}/fd/{fd}"
 
 
 def _make_place(root: Path, tree: bundle.Tree) -> None:

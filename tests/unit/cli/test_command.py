@@ -2,7 +2,9 @@
 """The grammar that all commands share."""
 
 import io
+import json
 import os
+import sys
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
@@ -22,6 +24,12 @@ from hull.errors import (
     Usage,
 )
 from hull.wire import Json
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
 
 UUID = "59aaecb6-467d-4116-92bd-f31842d44c90"
 
@@ -282,3 +290,36 @@ def test_messages_do_not_go_where_data_goes(capsys: pytest.CaptureFixture[str]) 
     captured = capsys.readouterr()
     assert captured.err == "done\n"
     assert captured.out == '{\n  "alias": "höst",\n  "nics": []\n}\n'
+
+
+# -- terminals -------------------------------------------------------------------------------------
+def test_a_terminal_obeys_nothing_that_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    command.guard_terminals()
+    command.guard_terminals()
+    print("a\tb\x1b]0;title\x07 \x9b2J \u202ekcab \x7f\rover")
+    sys.stdout.writelines(["\rdrawn\r", "ä€\n"])
+    assert terminal.getvalue() == (
+        "a\tb\\u001b]0;title\\u0007 \\u009b2J \\u202ekcab \\u007f\\u000dover\n\rdrawn\\u000dä€\n"
+    )
+
+
+def test_json_on_a_terminal_is_the_same_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    value: Json = {"k": "".join(map(chr, (*range(0x300), *range(0x2000, 0x2100))))}
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    command.guard_terminals()
+    command.print_json(value)
+    assert json.loads(terminal.getvalue()) == value
+    assert "\x9b" not in terminal.getvalue()
+
+
+def test_what_is_no_terminal_gets_what_is_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command.guard_terminals()
+    print("\x9b2J")
+    assert capsys.readouterr().out == "\x9b2J\n"
+    monkeypatch.setattr("sys.stdout", None)
+    command.guard_terminals()

@@ -80,6 +80,7 @@ def test_limits_on_v1() -> None:
         ("memory/hull-0001/U/memory.memsw.limit_in_bytes", "-1"),
         ("memory/hull-0001/U/memory.limit_in_bytes", "100"),
         ("memory/hull-0001/U/memory.memsw.limit_in_bytes", "120"),
+        ("memory/hull-0001/U/memory.kmem.tcp.limit_in_bytes", "50"),
         ("pids/hull-0001/U/pids.max", "5"),
         ("cpu/hull-0001/U/cpu.shares", "2560"),
         ("cpu/hull-0001/U/cpu.cfs_quota_us", "50000"),
@@ -98,7 +99,7 @@ def test_no_limits() -> None:
         ("hull-0001/U/io.weight", "default 100"),
         ("hull-0001/U/io.bfq.weight", "default 100"),
     ]
-    assert [value for _, value in writes(V1, Values())] == ["-1", "-1", "max", "1024", "-1"]
+    assert [value for _, value in writes(V1, Values())] == ["-1", "-1", "-1", "max", "1024", "-1"]
 
 
 @given(st.integers(0, 10**9))

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MPL-2.0
 """A hostile zone root: no path leads out of it, whenever it is looked at."""
 
+import fcntl
 import os
+import signal
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from hull.errors import Exists, HostError, NotFound
+from hull.errors import Exists, HostError, KernelError, NotFound
 from hull.linux import inroot
 
 
@@ -72,6 +74,22 @@ def test_a_fifo_does_not_hang_the_reader(host: Path) -> None:
         inroot.read_file(host / "root", "/etc/motd", 1)
     inroot.write_file(host / "root", "/etc/motd", b"now a file")
     assert inroot.read_file(host / "root", "/etc/motd", 100) == b"now a file"
+
+
+def test_a_lease_does_not_hang_the_reader(host: Path) -> None:
+    (host / "root/etc/motd").write_text("leased")
+    with (host / "root/etc/motd").open("r+") as holder:
+        fcntl.fcntl(holder, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        signal.signal(signal.SIGIO, signal.SIG_IGN)  # the kernel asks for it back
+        begun = time.monotonic()
+        try:
+            with pytest.raises(KernelError, match="temporarily unavailable"):
+                inroot.read_file(host / "root", "/etc/motd", 10)
+        finally:
+            fcntl.fcntl(holder, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            signal.signal(signal.SIGIO, signal.SIG_DFL)
+    assert time.monotonic() - begun < 10  # it would be 45
+    assert inroot.read_file(host / "root", "/etc/motd", 10) == b"leased"
 
 
 def test_a_directory_is_not_replaced(host: Path) -> None:

@@ -140,9 +140,7 @@ def test_users_that_the_image_has_not_got(root: Path, user: str) -> None:
 
 
 def test_the_bundle_of_a_container() -> None:
-    config = ZoneConfig(
-        uuid="U", id_base=65536, hostname="box", metadata=Path("/m"), native=Path("/n")
-    )
+    config = ZoneConfig(uuid="U", hostname="box", metadata=Path("/m"), native=Path("/n"))
     container = Container(args=("/x", "y"), env={"PATH": "/p"}, uid=7, gid=8, groups=(9,), cwd="/w")
     process: Any = Docker(container).bundle(config)["process"]
     assert process["args"] == ["/x", "y"]
