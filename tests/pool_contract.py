@@ -140,14 +140,6 @@ class PoolContract:
         assert Path(made.mountpoint).stat().st_mode & 0o7777 == 0o755
         assert pool.datasets(A, usage=False)[0].created == made.created
 
-    def test_exists(self, pool: Pool) -> None:
-        pool.create(A)
-        pool.create(f"{A}/below")
-        Path(where(pool, "zones") / "directory").mkdir()
-        assert [pool.exists(name) for name in ("zones", A, f"{A}/below")] == [True, True, True]
-        for name in (B, f"{A}/other", "zones/directory", f"{A}/below/below"):
-            assert not pool.exists(name)
-
     def test_create_needs_a_parent(self, pool: Pool) -> None:
         refused(pool, NotFound, lambda: pool.create("zones/a/b"))
         pool.create(A)

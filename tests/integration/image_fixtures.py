@@ -79,6 +79,59 @@ def a_root(*more: tuple[tarfile.TarInfo, bytes]) -> bytes:
     )
 
 
+def hostile(name: str, target: Path) -> tuple[tuple[tarfile.TarInfo, bytes], ...]:
+    """Archives that try to write to `target`, a directory of the host."""
+    up = "/".join([".."] * 12)
+    link, hard, device = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.BLKTYPE
+    return {
+        "dotdot": ((member(f"./{up}{target}/evil"), b"evil"),),
+        "dotdot in the middle": ((member(f"./etc/{up}{target}/evil"), b"evil"),),
+        "absolute": ((member(f"{target}/evil"), b"evil"),),
+        "through an absolute link": (
+            (member("./way", type=link, linkname=str(target)), b""),
+            (member("./way/evil"), b"evil"),
+        ),
+        "through a relative link": (
+            (member("./way", type=link, linkname=f"{up}{target}"), b""),
+            (member("./way/evil"), b"evil"),
+        ),
+        "through two links": (
+            (member("./a", type=link, linkname=".."), b""),
+            (member("./b", type=link, linkname=f"a/{up}{target}"), b""),
+            (member("./b/evil"), b"evil"),
+        ),
+        "overwrite through a link": (
+            (member("./way", type=link, linkname=f"{target}/precious"), b""),
+            (member("./way"), b"evil"),
+        ),
+        "the root is a link": (
+            (member(".", type=link, linkname=str(target)), b""),
+            (member("./evil"), b"evil"),
+        ),
+        "hard link outside": (
+            (member("./way", type=hard, linkname=f"{target}/precious"), b""),
+            (member("./way"), b"evil"),
+        ),
+        "hard link by dotdot": (
+            (member("./way", type=hard, linkname=f"./{up}{target}/precious"), b""),
+            (member("./way"), b"evil"),
+        ),
+        "mode of an outer directory": (
+            (member("./way", type=link, linkname=str(target)), b""),
+            (member("./way/.", type=tarfile.DIRTYPE, mode=0o777, uid=1), b""),
+        ),
+        "device": ((member("./sda", type=device, devmajor=8, devminor=0), b""),),
+    }[name]
+
+
+HOSTILE = (
+    "dotdot", "dotdot in the middle", "absolute", "through an absolute link",
+    "through a relative link", "through two links", "overwrite through a link",
+    "the root is a link", "hard link outside", "hard link by dotdot",
+    "mode of an outer directory", "device",
+)  # fmt: skip
+
+
 def manifest_for(data: bytes, compression: str = "none", **changes: object) -> JsonObject:
     made: JsonObject = {
         "v": 2,

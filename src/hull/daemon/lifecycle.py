@@ -169,7 +169,9 @@ def mount_datasets(paths: Paths, undo: ExitStack) -> None:
     pool = btrfs.BtrfsPool(compose.POOL, paths.zones)
     for name, path in datasets(paths).items():
         dataset = f"{compose.POOL}/{name}"
-        if not pool.exists(dataset):
+        try:
+            pool.datasets(dataset, usage=False)
+        except NotFound:
             pool.create(dataset)
         if not mount.is_mounted(path):
             undo.callback(remove_directories, make_directories(path))

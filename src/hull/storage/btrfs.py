@@ -13,15 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from hull.errors import (
-    Corrupt,
-    Exists,
-    InUse,
-    InvalidState,
-    KernelError,
-    NotFound,
-    Unsupported,
-)
+from hull.errors import Corrupt, Exists, InUse, InvalidState, KernelError, NotFound, Unsupported
 from hull.linux import btrfs
 from hull.linux.rename import rename_exchange, rename_noreplace
 from hull.linux.run import run
@@ -308,11 +300,6 @@ class BtrfsPool:
                 failed.pop_all()
 
     # -- looking ---------------------------------------------------------------------------------
-
-    def exists(self, name: str) -> bool:
-        parts = check_dataset(name, self.name)
-        with self._opened(f"look for {name}") as (undo, root):
-            return area.open_head(undo, root, parts) is not None
 
     def datasets(self, name: str = "", *, usage: bool = True) -> list[Dataset]:
         if name:

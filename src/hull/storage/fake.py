@@ -185,10 +185,6 @@ class FakePool:
 
     # -- looking ----------------------------------------------------------------------------------
 
-    def exists(self, name: str) -> bool:
-        check_dataset(name, self.name)
-        return name in self._nodes
-
     def datasets(self, name: str = "", *, usage: bool = True) -> list[Dataset]:
         if name:
             check_dataset(name, self.name)

@@ -110,10 +110,6 @@ class Pool(Protocol):
         """Give a dataset (with its snapshots and children) or a snapshot another name."""
         ...
 
-    def exists(self, name: str) -> bool:
-        """Whether there is such a dataset: quick, however many there are."""
-        ...
-
     def datasets(self, name: str = "", *, usage: bool = True) -> list[Dataset]:
         """The dataset `name` and all below it, by name; all datasets without one.
 

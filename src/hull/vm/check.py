@@ -53,7 +53,7 @@ def check_effects(vm: VM, host: Host) -> Iterator[Problem]:
 def check_identity(vm: VM, host: Host) -> Iterator[Problem]:
     if host.index.find(vm.uuid):
         yield Problem("uuid", f"VM with UUID {vm.uuid} already exists", "leave it out to get a new")
-    elif host.pool.exists(host.dataset(vm.uuid)):
+    elif (host.paths.zones / vm.uuid).exists():
         yield Problem("uuid", f"dataset {host.dataset(vm.uuid)} exists", "use another uuid")
 
 
