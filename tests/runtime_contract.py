@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from hull.errors import Exists, InvalidState, NotFound
+from hull.errors import Exists, HostError, InvalidState, NotFound
 from hull.zone.runtime import Limits, Runtime, ZoneSpec
 
 TERM_STATUS = 7  # what the contract's init exits with on SIGTERM
@@ -64,6 +64,25 @@ class RuntimeContract:
         runtime.delete(spec.uuid)
         assert runtime.zones() == []
         assert world.leftovers() == []
+
+    def test_links_are_made_while_it_is_built(self, world: World) -> None:
+        runtime, spec = world.manager(), world.spec()
+        namespaces: list[str] = []
+        runtime.create(spec, namespaces.append)
+        assert [path.startswith("/proc/") for path in namespaces] == [True]
+        runtime.delete(spec.uuid)
+
+    def test_without_its_links_there_is_no_zone(self, world: World) -> None:
+        runtime, spec = world.manager(), world.spec()
+
+        def fail(netns: str) -> None:
+            raise HostError(f"no links in {netns}")
+
+        with pytest.raises(HostError, match="no links in /proc"):
+            runtime.create(spec, fail)
+        assert (runtime.zones(), world.leftovers()) == ([], [])
+        boot(world)
+        runtime.delete(spec.uuid)
 
     def test_a_new_manager_knows_everything(self, world: World) -> None:
         uuid = boot(world)

@@ -21,14 +21,16 @@ pytestmark = [
     pytest.mark.skipif(os.getuid() != 0, reason="needs root"),
 ]
 BASE = FIRST_ID + 100 * IDS
-NS_GET_OWNER_UID = 0xB704
+NS_GET_USERNS, NS_GET_OWNER_UID = 0xB701, 0xB704
 
 
 @pytest.fixture
 def userns() -> Iterator[int]:
-    fd = namespace.make_user_namespace(BASE)
-    yield fd
-    os.close(fd)
+    with namespace.Maker(BASE) as maker:
+        user, network = maker.made()
+    os.close(network)
+    yield user
+    os.close(user)
 
 
 def test_a_private_mount_is_seen_inside_only(tmp_path: Path) -> None:
@@ -102,9 +104,21 @@ def test_a_user_namespace_belongs_to_its_own_root(userns: int) -> None:
     assert b"No space left on device" in nested.stderr  # how the kernel says: no more of them
 
 
-def test_the_maker_of_a_user_namespace_is_gone() -> None:
+def test_a_network_namespace_belongs_to_the_user_namespace() -> None:
+    with namespace.Maker(BASE) as maker:
+        user, network = maker.made()
+    owner = fcntl.ioctl(network, NS_GET_USERNS)
+    assert os.path.sameopenfile(owner, user)
+    for fd in (owner, network, user):
+        os.close(fd)
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_the_maker_of_namespaces_is_gone(*, used: bool) -> None:
     before = set(os.listdir("/proc/self/fd"))
-    os.close(namespace.make_user_namespace(BASE))
+    with namespace.Maker(BASE) as maker:
+        for fd in maker.made() if used else ():
+            os.close(fd)
     assert set(os.listdir("/proc/self/fd")) == before
     children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
     assert not [pid for pid in children if process.start_time(int(pid))]
@@ -112,8 +126,11 @@ def test_the_maker_of_a_user_namespace_is_gone() -> None:
 
 def test_ids_that_there_are_not_make_no_namespace() -> None:
     before = set(os.listdir("/proc/self/fd"))
-    with pytest.raises(HostError, match="no user namespace"):
-        namespace.make_user_namespace(2**32 - 5)
+    with (
+        pytest.raises(HostError, match="no namespaces"),
+        namespace.Maker(2**32 - 5) as maker,
+    ):
+        maker.made()
     assert set(os.listdir("/proc/self/fd")) == before
 
 

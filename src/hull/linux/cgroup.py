@@ -11,7 +11,6 @@ A zone is put into every hierarchy: its cgroup namespace begins there, and it se
 import errno
 import os
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -296,29 +295,6 @@ class Group:
         if path := self.v2_directory(controller):
             return int(_read(path / v2_file))
         return 0
-
-
-def hasten(layout: Layout) -> None:
-    """Have the next move of a process into a v2 cgroup not wait.
-
-    The first move after a while takes a lock that the kernel gives only when all CPUs have passed a
-    certain point, 10 ms later; those that follow soon get it at once. So this moves a process of
-    its own to where it is, in a thread: who has other things to do meanwhile does not notice.
-    """
-    if layout.unified:
-        place = layout.unified / _v2_path() / "cgroup.procs"
-        threading.Thread(target=_write_quietly, args=(place,), name="hasten").start()
-
-
-def _v2_path() -> str:
-    """The v2 cgroup that this process is in."""
-    lines = Path("/proc/self/cgroup").read_text().splitlines()
-    return next((line[4:] for line in lines if line.startswith("0::/")), "")
-
-
-def _write_quietly(path: Path) -> None:
-    with suppress(KernelError):
-        _write(path, "0")
 
 
 def remove_parent(layout: Layout, parent: str) -> None:

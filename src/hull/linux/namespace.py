@@ -135,44 +135,64 @@ def attach_mount(mount: int, root: Path, path: str = "/") -> None:
         os.close(target)
 
 
-# What runs in a new user namespace until its maps are written: a line says that it is there, the
-# next lets it end. There will be no user namespaces below it, whatever its root tries.
+# What runs in the new namespaces until its ids are mapped: a line says that it is there, the next
+# lets it end. There will be no user namespaces below this one, whatever its root tries.
 MAKER = "echo 0 >/proc/sys/user/max_user_namespaces && echo && read -r _"
 
 
-def make_user_namespace(base: int) -> int:
-    """Make a user namespace that maps 0..65535 to the host's ids from `base`; returns its fd.
+class Maker:
+    """Programs that make a user and a network namespace while their caller does something else.
 
-    It belongs to id `base`: what the kernel counts by user (inotify instances, pending signals,
-    bytes in message queues) it counts for a namespace's owner as well, and were that root, one zone
-    could use up every other's and root's own. A fork of a threaded daemon may only exec, and
+    The first maps 0..65535 to the host's ids from `base`, and owns the second. It belongs to id
+    `base`: what the kernel counts by user (inotify instances, pending signals, bytes in message
+    queues) it counts for a namespace's owner as well, and were that root, one zone could use up
+    every other's and root's own. A fork of a threaded daemon may only exec, and
     unshare(CLONE_NEWUSER) is refused to a process with threads: so other programs do it. They keep
     CAP_SYS_ADMIN for machines where not everybody may make such namespaces.
     """
-    owner = (f"--reuid={base}", f"--regid={base}", "--clear-groups")
-    keep = ("--inh-caps=+sys_admin", "--ambient-caps=+sys_admin")
-    unshare = ("unshare", "--user", "--keep-caps", "sh", "-c", MAKER)
-    mine_in, its_out = os.pipe()
-    its_in, mine_out = os.pipe()
-    try:
-        child = spawn("setpriv", *owner, *keep, *unshare, stdin=its_in, stdout=its_out)
-    finally:
-        os.close(its_in)
-        os.close(its_out)
-    try:
-        answered = select.select([mine_in], [], [], MAKE_TIMEOUT)[0]
-        if not answered or os.read(mine_in, 1) != b"\n":
-            raise ChildProcessError("unshare failed")
-        for kind in ("uid", "gid"):
-            with open(f"/proc/{child.pid}/{kind}_map", "w") as file:
-                file.write(f"0 {base} {ID_RANGE}\n")
-        return os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as exc:
-        raise HostError(
-            f"no user namespace can be made for the ids from {base}: {exc.strerror or exc}",
-            hint="user_namespaces(7) says what may be in the way",
-        ) from exc
-    finally:
-        os.close(mine_in)
-        os.close(mine_out)
-        wait(child, "unshare", MAKE_TIMEOUT)
+
+    def __init__(self, base: int) -> None:
+        self._base = base
+        owner = (f"--reuid={base}", f"--regid={base}", "--clear-groups")
+        keep = ("--inh-caps=+sys_admin", "--ambient-caps=+sys_admin")
+        unshare = ("unshare", "--user", "--net", "--keep-caps", "sh", "-c", MAKER)
+        self._mine_in, its_out = os.pipe()
+        its_in, self._mine_out = os.pipe()
+        try:
+            self._child = spawn("setpriv", *owner, *keep, *unshare, stdin=its_in, stdout=its_out)
+        except BaseException:
+            os.close(self._mine_in)
+            os.close(self._mine_out)
+            raise
+        finally:
+            os.close(its_in)
+            os.close(its_out)
+
+    def __enter__(self) -> "Maker":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        os.close(self._mine_in)
+        os.close(self._mine_out)
+        wait(self._child, "unshare", MAKE_TIMEOUT)
+
+    def made(self) -> tuple[int, int]:
+        """Descriptors of both, which hold them, once they are there. Raises HostError."""
+        try:
+            answered = select.select([self._mine_in], [], [], MAKE_TIMEOUT)[0]
+            if not answered or os.read(self._mine_in, 1) != b"\n":
+                raise ChildProcessError("unshare failed")
+            for kind in ("uid", "gid"):
+                with open(f"/proc/{self._child.pid}/{kind}_map", "w") as file:
+                    file.write(f"0 {self._base} {ID_RANGE}\n")
+            user = os.open(f"/proc/{self._child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return user, os.open(f"/proc/{self._child.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            except BaseException:
+                os.close(user)
+                raise
+        except OSError as exc:
+            raise HostError(
+                f"no namespaces can be made for the ids from {self._base}: {exc.strerror or exc}",
+                hint="user_namespaces(7) says what may be in the way",
+            ) from exc

@@ -78,19 +78,15 @@ def build(zone: Zone, host: Host, undo: ExitStack) -> None:
         docker.make_workdir(vm, root)
     claimed = host.boots.claim(vm.uuid)
     undo.callback(host.boots.remove, vm.uuid)
+    vnics = network.vnics(vm, claimed.zoneid, host)
+    links, addresses = tuple(vnic.link for vnic in vnics), network.addresses_in_use(vnics)
+    host.boots.change(vm.uuid, links=links, addresses=addresses)
     spec = zone_spec(vm, claimed.zoneid, root, host)
     undo.callback(host.runtime.delete, vm.uuid)
     metadata_socket(vm.uuid, host).parent.mkdir(parents=True, exist_ok=True)
     undo.callback(remove_metadata_socket, vm.uuid, host)
-    pid = host.runtime.create(spec)
-    vnics = network.vnics(vm, claimed.zoneid, host)
-    host.boots.change(
-        vm.uuid,
-        pid=pid,
-        links=tuple(vnic.link for vnic in vnics),
-        addresses=network.addresses_in_use(vnics),
-    )
-    create_vnics(vnics, pid, host, undo)
+    pid = host.runtime.create(spec, lambda netns: create_vnics(vnics, netns, host, undo))
+    host.boots.change(vm.uuid, pid=pid)
     undo.callback(host.attendant.leave, vm.uuid)
     host.attendant.attend(vm.uuid, pid, metadata_socket(vm.uuid, host), spec.id_base)
 
@@ -101,10 +97,10 @@ def run_init(uuid: str, host: Host) -> None:
     host.boots.change(uuid, state=boots.RUNNING, timestamp=timestamp(), held=False)
 
 
-def create_vnics(vnics: list[Vnic], pid: int, host: Host, undo: ExitStack) -> None:
+def create_vnics(vnics: list[Vnic], netns: str, host: Host, undo: ExitStack) -> None:
     """Links, addresses and protection, before the zone's first process runs."""
     for vnic in vnics:
-        host.datalinks.create_vnic(vnic, f"/proc/{pid}/ns/net")
+        host.datalinks.create_vnic(vnic, netns)
         undo.callback(host.datalinks.delete_vnic, vnic.link)
 
 

@@ -69,11 +69,11 @@ def take_binds(config: JsonObject) -> tuple[JsonObject, list[Tree]]:
     return config | {"mounts": mounts}, trees
 
 
-def join_user_namespace(config: JsonObject, path: str) -> JsonObject:
-    """The config with the user namespace at `path`, where it wants one."""
+def join_namespaces(config: JsonObject, paths: dict[str, str]) -> JsonObject:
+    """The config with the namespaces at `paths`, by type, where it wants one of these."""
     linux = cast(JsonObject, config["linux"])
     namespaces: list[Json] = [
-        each | {"path": path} if each["type"] == "user" else each
+        each | {"path": path} if (path := paths.get(str(each["type"]))) else each
         for each in cast(list[JsonObject], linux["namespaces"])
     ]
     return config | {"linux": linux | {"namespaces": namespaces}}

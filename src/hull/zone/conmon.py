@@ -14,6 +14,7 @@ It lives as long as the zone, whether hulld does or not. In the zone's run direc
 import json
 import os
 import select
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,10 +88,11 @@ def parse_exit(text: str, when: float) -> ExitStatus:
     return ExitStatus(code=128 - code if 128 < code <= 128 + SIGNALS else code, when=when)
 
 
-def create(argv: list[str], run: Path) -> int:
-    """Run conmon until it has created the zone; returns init's pid.
+def create(argv: list[str], run: Path, meanwhile: Callable[[], None]) -> int:
+    """Run conmon until it has created the zone, and `meanwhile` beside it; returns init's pid.
 
-    `run` is where it leaves the file `oom` when the zone has run out of memory.
+    `run` is where it leaves the file `oom` when the zone has run out of memory. Raises HostError,
+    and what `meanwhile` raises; conmon has then done all that it will do.
     """
     said, sync = os.pipe()
     try:
@@ -101,8 +103,12 @@ def create(argv: list[str], run: Path) -> int:
             conmon = spawn(*argv, pass_fds=(sync,), env=environment, cwd=str(run))
         finally:
             os.close(sync)
-        wait(conmon, CONMON, CREATE_TIMEOUT)  # the parent; the one that stays has forked from it
-        return parse_answer(_read_answer(said))
+        try:
+            meanwhile()
+        finally:
+            wait(conmon, CONMON, CREATE_TIMEOUT)  # the parent; the one that stays has left it
+            answer = _read_answer(said)
+        return parse_answer(answer)
     finally:
         os.close(said)
 

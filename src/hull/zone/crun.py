@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import cast
 
 from hull.errors import Corrupt, Exists, HostError, InvalidState, NotFound
-from hull.linux import cgroup, files, inroot, mount, namespace, process, tmpfs
+from hull.linux import cgroup, files, haste, inroot, mount, namespace, netlink, process, tmpfs
+from hull.linux.netlink import Netlink
+from hull.linux.netns import in_netns
 from hull.wire import Json, JsonObject
 from hull.zone import bundle, conmon
 from hull.zone.filters import Filters
-from hull.zone.runtime import ExitStatus, Limits, Usage, ZoneSpec
+from hull.zone.runtime import Connect, ExitStatus, Limits, Usage, ZoneSpec, unconnected
 
 CRUN = "/usr/bin/crun"
 # A shell that takes the entrances of its cgroups up to `--`, enters them, and becomes what
@@ -103,8 +105,9 @@ class Crun:
         self._filters = Filters()
 
     # -- a zone's life ---------------------------------------------------------------------------
-    def create(self, spec: ZoneSpec) -> int:
+    def create(self, spec: ZoneSpec, connect: Connect = unconnected) -> int:
         """See the port. Exists if the zone has a record already."""
+        haste.hasten()
         run = self._zones / spec.uuid
         self._zones.mkdir(mode=0o711, parents=True, exist_ok=True)
         try:
@@ -114,22 +117,29 @@ class Crun:
         with ExitStack() as undo:
             undo.callback(self.delete, spec.uuid)
             try:
-                pid = self._build(spec, run)
+                pid = self._build(spec, run, connect)
             except OSError as exc:
                 raise HostError(f"the zone cannot be made: {exc}") from exc
             undo.pop_all()
         return pid
 
-    def _build(self, spec: ZoneSpec, run: Path) -> int:
-        cgroup.hasten(self._layout)
-        group = self._group(spec.uuid)
-        group.create(cgroup_values(spec.limits), owner=spec.id_base if spec.systemd else None)
-        pid = self._launch(spec, run, group)
+    def _build(self, spec: ZoneSpec, run: Path, connect: Connect) -> int:
+        with namespace.Maker(spec.id_base) as maker:
+            group = self._group(spec.uuid)
+            group.create(cgroup_values(spec.limits), owner=spec.id_base if spec.systemd else None)
+            pid = self._launch(spec, run, group, maker, connect)
         _set_boot_id(run, pid)
         self._write_record(run, spec, pid)
         return pid
 
-    def _launch(self, spec: ZoneSpec, run: Path, group: cgroup.Group) -> int:
+    def _launch(
+        self,
+        spec: ZoneSpec,
+        run: Path,
+        group: cgroup.Group,
+        maker: namespace.Maker,
+        connect: Connect,
+    ) -> int:
         (run / "exit").mkdir(mode=0o700)
         config = bundle.complete(spec.bundle, STAGE, bundle.hard_limits())
         config, trees = bundle.take_binds(config)
@@ -137,19 +147,26 @@ class Crun:
         for tree in trees:
             _make_place(spec.root, tree)
         with ExitStack() as fds:
-            userns = namespace.make_user_namespace(spec.id_base)
+            userns, netns = maker.made()
             fds.callback(os.close, userns)
+            fds.callback(os.close, netns)
             # Device nodes in an image are dead.
             root = bundle.Tree(str(spec.root), "/", namespace.MOUNT_ATTR_NODEV, idmap=True)
             mounts = self._private_mounts([root, *trees], userns)
             fds.callback(os.close, mounts)
-            config = bundle.join_user_namespace(config, _path_of(userns))
+            paths = {"user": _path_of(userns), "network": _path_of(netns)}
+            config = bundle.join_namespaces(config, paths)
             files.write_json(run / "config.json", config, durable=False)
             # conmon stays in the host's mount namespace; only crun enters the private one.
             crun = ["/usr/bin/nsenter", f"--mount={_path_of(mounts)}", *crun_argv(run)]
             runtime = enter_argv(group.entrances(), SPARE_FILES, crun)
             argv = conmon.conmon_argv(run, spec.uuid, init_files(spec), runtime)
-            pid = conmon.create(argv, run)
+
+            def network() -> None:
+                in_netns(netns, _loopback_up)
+                connect(_path_of(netns))
+
+            pid = conmon.create(argv, run, network)
         self._filters.keep(config, run / "crun" / spec.uuid / "seccomp.bpf")
         return pid
 
@@ -358,6 +375,12 @@ def _set_boot_id(run: Path, pid: int) -> None:
 def _path_of(fd: int) -> str:
     """Where other processes find what a descriptor of ours is of."""
     return f"/proc/{os.getpid()}/fd/{fd}"
+
+
+def _loopback_up() -> None:
+    """crun would see to it in a namespace of its own making."""
+    with Netlink() as zone:
+        zone.batch(netlink.set_link("lo", up=True))
 
 
 def _make_place(root: Path, tree: bundle.Tree) -> None:

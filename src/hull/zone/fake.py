@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hull.errors import Exists, HostError, InvalidState, NotFound
-from hull.zone.runtime import ExitStatus, Limits, Usage, ZoneSpec
+from hull.zone.runtime import Connect, ExitStatus, Limits, Usage, ZoneSpec, unconnected
 
 # A fake init: what it does on a signal it handles. Others end it, as they would a plain process;
 # but the kernel keeps signals from an init that has no handler for them, except SIGKILL.
@@ -45,16 +45,17 @@ class FakeRuntime:
         self.machine = machine or Machine()
         self.fail_at = ""
 
-    def create(self, spec: ZoneSpec) -> int:
+    def create(self, spec: ZoneSpec, connect: Connect = unconnected) -> int:
         """See the port. Exists if the zone has a record already."""
         with self.machine.changed:
             if spec.uuid in self.machine.zones:
                 raise Exists(f"zone {spec.uuid} is up already")
             self._fail("create")
             self.machine.next_pid += 1
-            zone = FakeZone(spec, self.machine.next_pid)
-            self.machine.zones[spec.uuid] = zone
-            return zone.pid
+            pid = self.machine.next_pid
+            connect(f"/proc/{pid}/ns/net")
+            self.machine.zones[spec.uuid] = FakeZone(spec, pid)
+            return pid
 
     def start(self, uuid: str) -> None:
         """See the port. InvalidState if init runs already or has ended."""

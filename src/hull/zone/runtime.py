@@ -5,6 +5,7 @@ A zone that is up has a runtime record; the record outlives hulld. Contract as e
 that raises has changed nothing, removal is idempotent.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -54,11 +55,22 @@ class Usage:
     cpu_seconds: float
 
 
+# Gets the path of a zone's network namespace, and makes the links in it.
+Connect = Callable[[str], None]
+
+
+def unconnected(netns: str) -> None:
+    """No links."""
+    del netns
+
+
 class Runtime(Protocol):
-    def create(self, spec: ZoneSpec) -> int:
+    def create(self, spec: ZoneSpec, connect: Connect = unconnected) -> int:
         """Build the zone up to, but not including, its init; returns the init's pid on the host.
 
-        The network namespace exists from now on (`/proc/PID/ns/net`); the zone is `ready`.
+        `connect` is called when there is a network namespace, while the rest is being built: what
+        it raises, this raises. From now on the namespace is `/proc/PID/ns/net`; the zone is
+        `ready`.
         """
         ...
 

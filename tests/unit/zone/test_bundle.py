@@ -58,10 +58,10 @@ def test_binds_are_mounted_by_us() -> None:
     assert bundle.take_binds({}) == ({"mounts": []}, [])
 
 
-def test_the_user_namespace_is_one_that_is_there() -> None:
+def test_namespaces_that_are_there_are_joined() -> None:
     given: JsonObject = {"linux": {"namespaces": [{"type": "user"}, {"type": "pid"}], "x": 1}}
-    joined = bundle.join_user_namespace(given, "/ns")
+    joined = bundle.join_namespaces(given, {"user": "/ns"})
     namespaces = [{"type": "user", "path": "/ns"}, {"type": "pid"}]
     assert joined == {"linux": {"namespaces": namespaces, "x": 1}}
     without: JsonObject = {"linux": {"namespaces": [{"type": "pid"}]}}
-    assert bundle.join_user_namespace(without, "/ns") == without
+    assert bundle.join_namespaces(without, {"user": "/ns"}) == without
