@@ -12,8 +12,9 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from hull.errors import Exists, HostError, KernelError, NotFound
 from hull.linux.syscall import check, libc
@@ -28,10 +29,13 @@ ATTEMPTS = 100
 def write_file(root: Path, path: str, data: bytes, mode: int = 0o644) -> None:
     """Put a file, owned by the zone's root, at `path` in the zone; its directory must exist.
 
-    The file is replaced as a whole. Whatever was at `path`, a symlink too, is gone; NotFound if
-    there is no such directory, Exists if `path` is a directory.
+    The file is replaced as a whole, unless it is the same already: blocks that are not written stay
+    shared with the image. Whatever was at `path`, a symlink too, is gone; NotFound if there is no
+    such directory, Exists if `path` is a directory.
     """
     with _parent(root, path) as (parent, name):
+        if _is_the_same(parent, name, data, mode):
+            return
         temporary = f".{name[:200]}.{os.urandom(6).hex()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with _translated(path):
@@ -47,6 +51,28 @@ def write_file(root: Path, path: str, data: bytes, mode: int = 0o644) -> None:
             raise
 
 
+def _is_the_same(parent: int, name: str, data: bytes, mode: int) -> bool:
+    with suppress(OSError):
+        fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        try:
+            found = os.fstat(fd)
+            mine = (found.st_uid, found.st_gid) == (os.geteuid(), os.getegid())
+            kind = (found.st_mode, found.st_nlink, found.st_size)
+            if mine and kind == (stat.S_IFREG | mode, 1, len(data)):
+                with _reopened(fd) as file:
+                    return file.read(len(data) + 1) == data
+        finally:
+            os.close(fd)
+    return False
+
+
+def _reopened(fd: int) -> BinaryIO:
+    """A regular file that was opened with O_PATH, to be read. Whoever holds a lease on it, which
+    the kernel would wait for, gets an OSError for us."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    return open(os.open(f"/proc/self/fd/{fd}", flags), "rb")
+
+
 def read_file(root: Path, path: str, limit: int) -> bytes:
     """The first `limit` bytes of a regular file in the zone; a symlink is followed inside it.
 
@@ -57,11 +83,8 @@ def read_file(root: Path, path: str, limit: int) -> bytes:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise HostError(f"{path} in the zone is not a regular file")
-        with _translated(path):
-            # Nor for whoever holds a lease on it, which the kernel would wait for.
-            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-            with open(os.open(f"/proc/self/fd/{fd}", flags), "rb") as file:
-                return file.read(limit)
+        with _translated(path), _reopened(fd) as file:
+            return file.read(limit)
     finally:
         os.close(fd)
 

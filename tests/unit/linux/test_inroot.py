@@ -68,6 +68,27 @@ def test_dots_stay_inside(host: Path) -> None:
     assert (host / "etc/hosts").read_text() == "the host's"
 
 
+def test_what_is_the_same_is_not_written(host: Path) -> None:
+    path = host / "root/etc/motd"
+
+    def is_replaced(data: bytes, mode: int = 0o644) -> bool:
+        before = path.stat(follow_symlinks=False).st_ino
+        inroot.write_file(host / "root", "/etc/motd", data, mode)
+        assert (path.read_bytes(), path.stat().st_mode & 0o7777) == (data, mode)
+        assert not path.is_symlink()
+        return path.stat().st_ino != before
+
+    inroot.write_file(host / "root", "/etc/motd", b"hello")
+    assert not is_replaced(b"hello")
+    assert is_replaced(b"hullo")
+    assert is_replaced(b"hullo", 0o600)
+    (host / "root/etc/other").hardlink_to(path)
+    assert is_replaced(b"hullo", 0o600)
+    path.rename(host / "root/etc/target")
+    path.symlink_to("target")
+    assert is_replaced(b"hullo", 0o600)
+
+
 def test_a_fifo_does_not_hang_the_reader(host: Path) -> None:
     os.mkfifo(host / "root/etc/motd")
     with pytest.raises(HostError):
