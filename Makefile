@@ -42,7 +42,7 @@ check:
 	$(BIN)/python tools/dead_code.py
 	$(BIN)/codespell src tests docs bin tools bench image README.md NEWS.md CONTRIBUTING.md
 	shellcheck tools/*.sh .ci/run
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q tests/unit tests/integration/test_startup.py
 
 test: check images
 	@tools/setup.sh dev lab

@@ -5,8 +5,6 @@ On the start path of every command (docs/style.md, "Start-up"): plain classes, f
 Exit status: 0 done, 1 failed, 2 wrong usage.
 """
 
-from __future__ import annotations  # TextIO is for type checkers only
-
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -38,7 +36,7 @@ class Shown:
 
     __slots__ = ("stream",)
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: "TextIO") -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:
