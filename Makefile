@@ -46,6 +46,7 @@ check:
 test: check images
 	@tools/setup.sh dev lab
 	HULL_REQUIRE=all $(BIN)/pytest tests/integration
+	HULL_REQUIRE=all $(BIN)/pytest tests/isolation
 	HULL_REQUIRE=all $(BIN)/pytest tests/acceptance
 	@# A guest under emulation may lose a write to its console on a busy machine: once more, then.
 	HULL_REQUIRE=all $(BIN)/pytest tests/lab || HULL_REQUIRE=all $(BIN)/pytest --last-failed tests/lab
