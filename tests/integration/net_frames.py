@@ -319,14 +319,27 @@ def _discovery_frames(me: Party, peer: Party, victim: Party) -> list[Frame]:
     ]
 
 
+def marked(frames: list[Frame]) -> dict[bytes, Frame]:
+    """Frames by a trailer behind the packet: it is outside of what any header counts."""
+    return {number.to_bytes(4, "big") + b"hull": frame for number, frame in enumerate(frames)}
+
+
+def on_the_wire(mark: bytes, frame: Frame) -> bytes:
+    return frame.data + bytes(max(0, 60 - len(frame.data))) + mark
+
+
 def send_and_collect(
     sender: socket.socket, receivers: list[socket.socket], frames: list[Frame]
 ) -> set[str]:
     """The names of the frames that reach one of the receivers."""
-    # A trailer behind the packet tells them apart: it is outside of what any header counts.
-    marks = {number.to_bytes(4, "big") + b"hull": f.name for number, f in enumerate(frames)}
-    for mark, frame in zip(marks, frames, strict=True):
-        sender.send(frame.data + bytes(max(0, 60 - len(frame.data))) + mark)
+    marks = marked(frames)
+    for mark, frame in marks.items():
+        sender.send(on_the_wire(mark, frame))
+    return collect(receivers, marks)
+
+
+def collect(receivers: list[socket.socket], marks: dict[bytes, Frame]) -> set[str]:
+    """The names of those that have come in."""
     arrived = set()
     for receiver in receivers:
         receiver.settimeout(0.2)
@@ -334,7 +347,7 @@ def send_and_collect(
             while True:
                 data = receiver.recv(4096)
                 if data[-8:] in marks:
-                    arrived.add(marks[data[-8:]])
+                    arrived.add(marks[data[-8:]].name)
         except TimeoutError:
             continue
     return arrived

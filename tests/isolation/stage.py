@@ -14,24 +14,26 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 from unittest.mock import patch
 
 from hull.brand.brand import Bind
 from hull.linux import cgroup
 from hull.linux.syscall import check, libc
-from hull.zone.runtime import Limits
+from hull.wire import Json, JsonObject
+from hull.zone.runtime import Limits, ZoneSpec
 from tests.integration.net_fixtures import private_namespace
 from tests.integration.zone_fixtures import INIT, CrunWorld, crun_world
 from tests.isolation.attacks import run
 from tests.isolation.attacks.namespaces import TAKEN_OVER
 from tests.isolation.walls import (
-    DEVICE_CGROUP,
     NAMES,
-    WALLS,
     capabilities_of,
     devices_of,
     most_capabilities,
+    there_are,
     without,
 )
 
@@ -83,6 +85,18 @@ def copy_attacks(tree: Path) -> None:
             place = tree / "tests" / path.relative_to(HERE.parent)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(path.read_bytes())
+
+
+def with_usr(spec: ZoneSpec) -> ZoneSpec:
+    """A zone that sees the host's /usr, as all zones see /native: whatever file system it is on."""
+    usr: JsonObject = {
+        "destination": "/usr",
+        "type": "bind",
+        "source": "/usr",
+        "options": ["rbind", "rprivate", "ro", "nodev"],
+    }
+    mounts = cast(list[Json], spec.bundle["mounts"])
+    return replace(spec, bundle=spec.bundle | {"mounts": [*mounts, usr]})
 
 
 def make_node(path: Path) -> None:
@@ -137,7 +151,7 @@ class Stage:
         self.target = target
         self._number = 0
         self._zones: dict[tuple[str, frozenset[str]], str] = {}
-        self.walls = frozenset(WALLS) - (set() if "devices" in world.layout.v1 else {DEVICE_CGROUP})
+        self.walls = there_are(world.layout)
         self.shared = world.directory / "shared"
         self.shared.mkdir()
         make_node(self.shared / "disk")
@@ -154,21 +168,17 @@ class Stage:
         number = self._number
         root = self.world.directory / f"zone{number}"
         make_root(root)
-        filesystems = (
-            Bind(source=Path("/usr"), target="/usr", options=("ro",)),
-            Bind(source=self.shared, target="/shared"),
-        )
         spec = self.world.spec(
             number,
             brand=brand,
             init="/root/init",
-            filesystems=filesystems,
+            filesystems=(Bind(source=self.shared, target="/shared"),),
             root=root,
             limits=Limits(memory=160 << 20, processes=60),
         )
         runtime = self.world.manager()
         with patch.object(cgroup, "DEVICES", devices_of(removed)):
-            runtime.create(without(spec, removed))
+            runtime.create(without(with_usr(spec), removed))
         runtime.start(spec.uuid)
         self.world.wait_booted(spec.uuid)
         return spec.uuid

@@ -19,6 +19,8 @@ Wall = Callable[[ZoneSpec], ZoneSpec]
 
 # Not in the spec: the list is the driver's own. cgroup v2 has none.
 DEVICE_CGROUP = "device cgroup"
+# What a cgroup namespace begins with belongs to whoever made it. cgroup v1 knows no such thing.
+DELEGATION = "cgroup delegation"
 
 
 # As the kernel numbers them.
@@ -163,10 +165,16 @@ WALLS: dict[str, Wall] = {
     "utsns": _uts,
     "cgroupns": _cgroupns,
     DEVICE_CGROUP: lambda spec: spec,
+    DELEGATION: _cgroupns,
     "memory limit": lambda spec: replace(spec, limits=replace(spec.limits, memory=0)),
     "process limit": lambda spec: replace(spec, limits=replace(spec.limits, processes=0)),
     "pty limit": _mount_options(f"max={MAX_PTYS}"),
 }
+
+
+def there_are(layout: cgroup.Layout) -> frozenset[str]:
+    """The walls that there are on this host."""
+    return frozenset(WALLS) - {DELEGATION if layout.v1 else DEVICE_CGROUP}
 
 
 def without(spec: ZoneSpec, removed: frozenset[str]) -> ZoneSpec:

@@ -24,6 +24,8 @@ SUITES = {
         "tests/integration/test_pool_conformance.py",
         "-k", "btrfs and not classic and not stream and not receive",
     ),
+    "attacks": ("tests/isolation/test_attacks.py", "-k", "joyent or (lx and stopped)"),
+    "neighbours": ("tests/isolation/test_exhaustion.py", "-k", "counted or owner"),
     "host": ("tests/integration/test_vmadm.py", "-k", "test_an_lx_zone_boots_systemd_and_ssh"),
 }  # fmt: skip
 # What may be skipped there, because it cannot be on cgroup v2; anything else must run.
@@ -33,7 +35,7 @@ TIMEOUT = 600  # seconds; a tenth of it when the machine has nothing else to do
 
 def pytest_command(arguments: tuple[str, ...]) -> str:
     images = os.environ.get("HULL_IMAGES", "")
-    environment = f"HULL_IMAGES={shlex.quote(images)} " if images else ""
+    environment = "HULL_STOCK_KERNEL=1 " + (f"HULL_IMAGES={shlex.quote(images)} " if images else "")
     pytest_argv = (".venv/bin/python", "-m", "pytest", "-p", "no:cacheprovider", "-q", *arguments)
     return f"{environment}exec {shlex.join(pytest_argv)}"
 

@@ -20,12 +20,13 @@ from hull.zone.boots import MAX_ZONEID
 HOST_PTYS = 1024  # kernel.pty.reserve: those that only the host can have
 NEIGHBOUR = 512  # bytes of kernel memory, which are charged to nobody
 NEIGHBOURS_SHARE = 100  # of which the table may have one
+LEAST_NEIGHBOURS = 1 << 18  # more than a program looks for in the three seconds of an entry
 
 
 def wanted() -> dict[str, int]:
     """How large each table is to be at least."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    neighbours = memory // NEIGHBOURS_SHARE // NEIGHBOUR
+    neighbours = max(memory // NEIGHBOURS_SHARE // NEIGHBOUR, LEAST_NEIGHBOURS)
     tables = {
         "kernel/pid_max": 1 << 22,  # the kernel's most; what systemd sets
         "kernel/pty/max": (MAX_ZONEID + 1) * MAX_PTYS + HOST_PTYS,

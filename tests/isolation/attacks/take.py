@@ -39,6 +39,7 @@ CHUNK = 1 << 20
 MEMORY = 240  # MiB: more than the zone is given
 SOL_PACKET, PACKET_RX_RING = 263, 5
 SO_MEMINFO = 55
+DATAGRAM = 60_000
 
 
 def _most(otherwise: int) -> int:
@@ -160,21 +161,31 @@ def take_ramfs() -> str:
 def take_udp() -> str:
     """So many MiB wait in sockets."""
     _files()
-    total, most = 0, _most(MEMORY) * CHUNK
-    for _ in range(400):
+    total, most = 0, _most(100) * CHUNK
+    for _ in range(2000):
         receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
         receiver.bind(("127.0.0.1", 0))
         HELD.append(receiver)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.connect(receiver.getsockname())
-            for _ in range(100):
-                sender.send(b"x" * 60_000)
-        waiting: bytes = receiver.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4)
-        total += struct.unpack("I", waiting)[0]
+        total += _fill_socket(receiver)
         if total > most:
             return "done"
     return "bounded"
+
+
+def _fill_socket(receiver: socket.socket) -> int:
+    """Send to it as much as it has room for; the bytes of memory that it then holds."""
+    room = receiver.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect(receiver.getsockname())
+        for _ in range(room // DATAGRAM + 1):
+            sender.send(b"x" * DATAGRAM)
+    return _memory_of(receiver)
+
+
+def _memory_of(sock: socket.socket) -> int:
+    (held,) = struct.unpack("I", sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4))
+    return int(held)
 
 
 @attack(28)
