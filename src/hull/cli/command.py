@@ -8,14 +8,11 @@ Exit status: 0 done, 1 failed, 2 wrong usage.
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from io import TextIOBase
 
 from hull.client.call import call as call_hulld
 from hull.errors import Error, HostError, Usage
 from hull.wire import Json, JsonObject
-
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
-if TYPE_CHECKING:
-    from typing import TextIO
 
 Call = Callable[..., Json]
 
@@ -36,7 +33,7 @@ class Shown:
 
     __slots__ = ("stream",)
 
-    def __init__(self, stream: "TextIO") -> None:
+    def __init__(self, stream: TextIOBase) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:
