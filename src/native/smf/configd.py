@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MPL-2.0
+"""svc.configd: the one process that reads and writes the repository, and tells who watches.
+
+A connection sends a JSON object a line and gets one back: {"ok": ...} or {"error": {"code",
+"message"}}. Requests, by "op":
+
+    list                                   all entities, in the order in which they were made
+    read FMRI [SNAPSHOT]                   {"instance": GROUPS, "service": GROUPS}, as attached
+    dump [GROUPS]                          {FMRI: GROUPS} of all; with names, only those groups
+    snapshots FMRI                         names
+    commit DO [EXPECT]                     see smf.store; root alone
+    watch                                  from then on a line {"changed": [[FMRI, GROUP], ...]} for
+                                           each commit: "" for the entity itself, @NAME a snapshot
+"""
+
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+from collections.abc import Callable
+
+from smf.errors import Denied, NotFound, SmfError
+from smf.fmri import instance_of, service_of
+from smf.store import Store
+from smf.tree import Group, Groups, to_wire
+
+MOST_REQUEST = 64 << 20  # bytes of a line: the import of a large manifest is one
+MOST_UNREAD = 8 << 20  # bytes that a watcher may leave unread
+CHUNK = 1 << 16
+
+
+class Connection:
+    """A client: what it has sent that is no line yet, and what it has not read yet."""
+
+    def __init__(self, peer: socket.socket) -> None:
+        self.socket = peer
+        self.received = bytearray()
+        self.unsent = bytearray()
+        self.watches = False
+        credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        _, self.uid, _ = struct.unpack("3i", credentials)
+
+    @property
+    def writes(self) -> bool:
+        return self.uid in (0, os.geteuid())
+
+
+class Configd:
+    """Serves a store on a listening socket."""
+
+    def __init__(self, store: Store, listener: socket.socket) -> None:
+        self.store = store
+        self.listener = listener
+        self.selector = selectors.DefaultSelector()
+        self.connections: dict[int, Connection] = {}
+        self.running = True
+
+    def serve(self) -> None:
+        """Until SIGTERM. Sleeps when nobody asks."""
+        awake, asleep = socket.socketpair()
+        asleep.settimeout(0)
+        signal.set_wakeup_fd(asleep.fileno())
+        signal.signal(signal.SIGTERM, self._stop)
+        self.listener.settimeout(0)
+        self.selector.register(self.listener, selectors.EVENT_READ)
+        self.selector.register(awake, selectors.EVENT_READ)
+        while self.running:
+            for key, events in self.selector.select():
+                if key.fileobj is self.listener:
+                    self._accept()
+                elif key.fileobj is not awake:
+                    self._serve_one(self.connections[key.fd], events)
+        self.store.close()
+
+    def _stop(self, *_: object) -> None:
+        self.running = False
+
+    def _accept(self) -> None:
+        try:
+            peer, _ = self.listener.accept()
+        except OSError:  # the client has gone already, or there are too many
+            return
+        peer.settimeout(0)
+        connection = Connection(peer)
+        self.connections[peer.fileno()] = connection
+        self.selector.register(peer, selectors.EVENT_READ)
+
+    def _serve_one(self, connection: Connection, events: int) -> None:
+        try:
+            if events & selectors.EVENT_READ:
+                self._receive(connection)
+            self._send(connection)
+        except OSError:  # it has gone
+            self._drop(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        if self.connections.pop(connection.socket.fileno(), None):
+            self.selector.unregister(connection.socket)
+            connection.socket.close()
+
+    def _receive(self, connection: Connection) -> None:
+        chunk = connection.socket.recv(CHUNK)
+        if not chunk:
+            raise ConnectionResetError
+        connection.received += chunk
+        if b"\n" not in chunk:
+            if len(connection.received) > MOST_REQUEST:
+                raise ConnectionResetError
+            return
+        *lines, rest = connection.received.split(b"\n")
+        connection.received = rest
+        for line in lines:
+            answer = self._answer(connection, bytes(line))
+            connection.unsent += json.dumps(answer, separators=(",", ":")).encode() + b"\n"
+
+    def _send(self, connection: Connection) -> None:
+        while connection.unsent:
+            try:
+                sent = connection.socket.send(memoryview(connection.unsent)[:CHUNK])
+            except BlockingIOError:
+                break
+            del connection.unsent[:sent]
+        if len(connection.unsent) > MOST_UNREAD and connection.watches:
+            raise ConnectionResetError  # it asks anew, when it comes to it
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.unsent else 0)
+        self.selector.modify(connection.socket, wanted)
+
+    def _answer(self, connection: Connection, line: bytes) -> dict[str, object]:
+        try:
+            request = json.loads(line)
+            if not isinstance(request, dict):
+                raise SmfError("a request is an object")
+            handler = _HANDLERS.get(str(request.pop("op", "")))
+            if handler is None:
+                raise SmfError("there is no such request")
+            return {"ok": handler(self, connection, **request)}
+        except SmfError as exc:
+            return {"error": {"code": exc.code, "message": str(exc)}}
+        except (TypeError, ValueError, KeyError) as exc:
+            return {"error": {"code": SmfError.code, "message": f"malformed request: {exc}"}}
+
+    # -- requests ----------------------------------------------------------------------------------
+    def entities(self, connection: Connection) -> list[str]:
+        del connection
+        return list(self.store.tree.entities)
+
+    def read(
+        self, connection: Connection, fmri: str, snapshot: str = ""
+    ) -> dict[str, dict[str, object]]:
+        tree = self.store.tree
+        if fmri not in tree.entities:
+            raise NotFound(f"there is no {fmri}")
+        if snapshot:
+            levels = tree.snapshots.get(fmri, {}).get(snapshot)
+            if levels is None:
+                raise NotFound(f"{fmri} has no snapshot {snapshot}")
+        else:
+            levels = {
+                "instance": tree.entities[fmri] if instance_of(fmri) else {},
+                "service": tree.entities.get(service_of(fmri), {}),
+            }
+        return {level: _shown(groups, connection) for level, groups in levels.items()}
+
+    def dump(self, connection: Connection, groups: list[str] | None = None) -> dict[str, object]:
+        return {
+            fmri: _shown(
+                found
+                if groups is None
+                else {name: found[name] for name in groups if name in found},
+                connection,
+            )
+            for fmri, found in self.store.tree.entities.items()
+        }
+
+    def snapshots(self, connection: Connection, fmri: str) -> list[str]:
+        del connection
+        if fmri not in self.store.tree.entities:
+            raise NotFound(f"there is no {fmri}")
+        return sorted(self.store.tree.snapshots.get(fmri, {}))
+
+    def commit(
+        self,
+        connection: Connection,
+        do: list[list[object]],
+        expect: list[tuple[str, str, int]] | None = None,
+    ) -> int:
+        if not connection.writes:
+            raise Denied("only root may change the repository")
+        changed = self.store.commit(do, expect)
+        if changed:
+            self._tell(changed)
+        return self.store.generation
+
+    def watch(self, connection: Connection) -> None:
+        connection.watches = True
+
+    def _tell(self, changed: list[tuple[str, str]]) -> None:
+        line = json.dumps({"changed": changed}, separators=(",", ":")).encode() + b"\n"
+        for connection in list(self.connections.values()):
+            if connection.watches:
+                connection.unsent += line
+                try:
+                    self._send(connection)
+                except OSError:
+                    self._drop(connection)
+
+
+_HANDLERS: dict[str, Callable[..., object]] = {
+    "list": Configd.entities,
+    "read": Configd.read,
+    "dump": Configd.dump,
+    "snapshots": Configd.snapshots,
+    "commit": Configd.commit,
+    "watch": Configd.watch,
+}
+
+
+def _shown(groups: Groups, connection: Connection) -> dict[str, object]:
+    """Groups as a client may see them: values that need an authorization are root's."""
+    return {
+        name: to_wire(group if connection.writes else _without_secrets(group))
+        for name, group in groups.items()
+    }
+
+
+def _without_secrets(group: Group) -> Group:
+    if "read_authorization" not in group.properties:
+        return group
+    return Group(group.kind, persistent=group.persistent, generation=group.generation)
