@@ -5,13 +5,13 @@ import sys
 from collections.abc import Iterable
 
 from smf import fmri
+from smf.cli.text import clean
 from smf.errors import BadName
 
 
 def complain(command: str, text: str) -> None:
     """A message on standard error, without what a terminal would obey."""
-    shown = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
-    sys.stderr.write(f"{command}: {shown}\n")
+    sys.stderr.write("\n".join(map(clean, f"{command}: {text}".split("\n"))) + "\n")
 
 
 def choose(patterns: Iterable[str], instances: list[str]) -> tuple[list[str], list[str]]:

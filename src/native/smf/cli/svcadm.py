@@ -249,17 +249,20 @@ class Svcadm(Command):
         before, rest = take_options(self.options, argv)
         if not rest or self.verb(rest[0]) is None or not ("-z" in before or "-Z" in before):
             return super()._run(argv)
-        from smf.cli import zones
-
         if "-z" in before and "-Z" in before:
             raise Usage("-z and -Z exclude each other")
+        from smf.cli import zones
+
         inside = ["-v"] * ("-v" in before)
         for state in before.get("-S", []):
             inside += ["-S", state]
-        if "-z" in before:
-            return zones.run(before["-z"][-1], NAME, [*inside, *rest])
-        statuses = [zones.run(zone, NAME, [*inside, *rest]) for zone in zones.running()]
-        return max([super()._run([*inside, *rest]), *statuses])
+        zones.refuse_inside()
+        chosen = [zones.find(before["-z"][-1])] if "-z" in before else zones.running()
+        argv = [*inside, *rest]
+        statuses = [
+            self.main(argv) if zone.is_global else zones.run(zone, NAME, argv) for zone in chosen
+        ]
+        return max(statuses, default=0)
 
 
 COMMAND = Svcadm(
