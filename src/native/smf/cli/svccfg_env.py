@@ -3,6 +3,7 @@
 
 import os
 
+from smf.actions import Operations
 from smf.cli.options import Usage
 from smf.cli.svccfg_lang import quote
 from smf.cli.svccfg_session import Line, Session
@@ -39,7 +40,7 @@ def _change(line: Line, name: str, entry: str) -> None:
     if not entry and len(left) == len(before):
         raise NotFound(f"{fmri} sets no {name} in {group}/{ENVIRONMENT}")
     values = [*left, entry] if entry else left
-    made = [] if has else [["group", fmri, group, "framework", ""]]
+    made: Operations = [] if has else [["group", fmri, group, "framework", ""]]
     session.commit([*made, ["set", fmri, group, ENVIRONMENT, "astring", values]])
 
 

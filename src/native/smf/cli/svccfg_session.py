@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What svccfg's subcommands share: what is selected, where the repository is, a line taken apart."""
+"""What svccfg's subcommands share: what is selected, the repository, a line taken apart."""
 
 import sys
 from collections.abc import Callable
@@ -87,6 +87,17 @@ class Session:
             lines = "".join(f"\n    {each}" for each in found)
             raise SmfError(f'"{word}" matches several; say which:{lines}')
         return found[0]
+
+    def use(self, path: str) -> None:
+        """Work on a repository in a file from now on. SmfError."""
+        from smf.direct import Direct
+
+        client = Direct(path, self.places)
+        self.close()
+        self.client, self.fmri, self.snapshot = client, "", ""
+
+    def close(self) -> None:
+        self.client.close()
 
     # -- what is done ------------------------------------------------------------------------------
     def commit(self, operations: Operations) -> None:
