@@ -22,13 +22,14 @@ class Dependent:
 class Entity:
     """What services and instances have in common. What is deleted is not in `groups`."""
 
-    __slots__ = ("deletes", "dependents", "groups", "name", "overrides")
+    __slots__ = ("deletes", "dependents", "groups", "name", "overrides", "withdrawn")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.groups: Groups = {}
         self.dependents: dict[str, Dependent] = {}
-        self.deletes: set[str] = set()  # groups and dependents
+        self.deletes: set[str] = set()  # groups
+        self.withdrawn: set[str] = set()  # dependents
         self.overrides: set[tuple[str, str]] = set()  # (group, property)
 
 

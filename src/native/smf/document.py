@@ -15,6 +15,11 @@ MOST_BYTES = 16 << 20
 MOST_DEPTH = 32  # of elements; a bundle in a bundle is all that could be deep
 INCLUDE = "xi:include"
 _CONTROL = dict.fromkeys((*range(32), *range(127, 160)), "?")
+HEAD = """<?xml version='1.0'?>
+<!DOCTYPE service_bundle SYSTEM '/usr/share/lib/xml/dtd/service_bundle.dtd.1'>
+"""
+_QUOTED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;"}
+_ESCAPES = str.maketrans(_QUOTED | {"\n": "&#10;", "\t": "&#9;", "\r": "&#13;"})
 # References to entities, and what is none though it looks like one.
 _REFERENCE = re.compile(
     rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|&(?!(?:amp|lt|gt|quot|apos);)([^\s;&<#]+);",
@@ -215,3 +220,27 @@ def _below(directory: str | None, here: str, href: str) -> str | None:
     path = os.path.normpath(os.path.join(here, href))
     top = os.path.realpath(directory or ".")
     return path if os.path.realpath(path).startswith(top.rstrip("/") + "/") else None
+
+
+def service(name: str) -> Element:
+    """A <service> without children; the repository does not know its version and type."""
+    return Element("service", {"name": name, "type": "service", "version": "0"}, "", 0)
+
+
+def write(root: Element) -> str:
+    """A document, as a file has it."""
+    return HEAD + fragment(root)
+
+
+def fragment(element: Element, depth: int = 0) -> str:
+    """An element with its children, indented."""
+    attributes = "".join(
+        f" {name}='{value.translate(_ESCAPES)}'" for name, value in element.attributes.items()
+    )
+    start = f"{'  ' * depth}<{element.tag}{attributes}"
+    if element.text:
+        return f"{start}>{element.text.translate(_ESCAPES)}</{element.tag}>\n"
+    if not element.children:
+        return f"{start}/>\n"
+    children = "".join(fragment(child, depth + 1) for child in element.children)
+    return f"{start}>\n{children}{'  ' * depth}</{element.tag}>\n"

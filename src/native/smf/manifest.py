@@ -122,7 +122,10 @@ class _Reader:
 
     def _dependent(self, element: Element, entity: Entity, fmri: str) -> None:
         name = element.attributes["name"]
-        if not self.maker.named(element, name) or self.maker.deleted(element, entity):
+        if not self.maker.named(element, name):
+            return
+        if element.attributes["delete"] == "true":
+            entity.withdrawn.add(name)
             return
         group = self.maker.depends(element, [fmri], "service")
         group.properties["external"] = single("boolean", "true")
