@@ -2,12 +2,13 @@
 """svcprop: what properties services and instances have, for scripts."""
 
 import sys
+from fnmatch import fnmatchcase
 
 from smf.cli.options import Args, Command, Usage, Verb
 from smf.cli.text import clean
 from smf.client import Client
 from smf.errors import BadName, Broken, NotFound, SmfError
-from smf.fmri import fnmatchcase, instance_of, is_exact, is_glob, matching, parse
+from smf.fmri import instance_of, is_exact, is_glob, matching, parse
 from smf.tree import RUNNING, Groups, Property
 
 VIEWS = ("-C", "-c", "-s")
