@@ -33,6 +33,8 @@ declare -gA _hull_options=(
     ["imgadm publish"]="-q= -m=MANIFEST -f=FILE"
     ["imgapid"]="-h= --help= --listen=ADDRESS:PORT --writable= --token-file=FILE -v= --verbose="
     ["mkimage"]="-h= --help= -o=DIR --output=DIR --suite=SUITE --mirror=URL --uuid=UUID -q= --quiet="
+    ["svcprop"]="-C= -c= -f= -q= -t= -v= -w= -p=GROUP[/PROPERTY] -s=SNAPSHOT -z=ZONE"
+    ["svcs"]="-a= -H= -p= -v= -d= -D= -l= -L= -n= -x= --graph=FILE -o=COLUMN,… -R=FMRI -s=COLUMN -S=COLUMN -z=ZONE -Z="
     ["sysinfo"]="-f= -p= -u="
     ["vmadm create"]="-f=FILE"
     ["vmadm list"]="-p= -H= -h= -o=FIELDS -s=FIELDS"
@@ -105,6 +107,8 @@ declare -gA _hull_slots=(
     ["imgadm publish"]="URL"
     ["imgapid"]="DIR"
     ["mkimage"]="RECIPE"
+    ["svcprop"]="/PROPERTY… PATTERN…"
+    ["svcs"]="PATTERN…"
     ["sysinfo"]=""
     ["vmadm create"]=""
     ["vmadm list"]="FIELD=VALUE…"
@@ -154,6 +158,7 @@ declare -gA _hull_slots=(
     ["zonecfg"]="STATEMENT…"
 )
 _hull_columns="alias autoboot billing_id boot_timestamp brand cpu_cap cpu_shares cpu_type create_timestamp dns_domain do_not_inventory docker exit_status exit_timestamp firewall_enabled flexible_disk_size free_space hostname hvm image_uuid indestructible_delegated indestructible_zoneroot max_locked_memory max_lwps max_physical_memory max_swap owner_uuid package_name package_version pid qemu_extra_opts quota ram state tmpfs type uuid vcpus zfs_io_priority zone_state zoneid zonename zonepath zpool"
+_hull_svcs_columns="state nstate sta nsta s n sn ctid stime fmri svc inst scope desc zone"
 _hull_properties="add_filesystems add_nics alias archive_on_delete autoboot billing_id cpu_cap cpu_shares dns_domain do_not_inventory docker firewall_enabled fs_allowed hostname indestructible_delegated indestructible_zoneroot init_name internal_metadata_namespaces kernel_version limit_priv maintain_resolvers max_locked_memory max_lwps max_msg_ids max_physical_memory max_sem_ids max_shm_ids max_shm_memory max_swap owner_uuid package_name package_version quota ram remove_customer_metadata remove_filesystems remove_internal_metadata remove_nics remove_routes remove_tags resolvers restart_init set_customer_metadata set_internal_metadata set_routes set_tags tmpfs update_filesystems update_nics zfs_data_compression zfs_data_recsize zfs_filesystem_limit zfs_io_priority zfs_root_compression zfs_root_recsize zfs_snapshot_limit zlog_max_size"
 _hull_brands="joyent joyent-minimal builder lx"
 
@@ -190,6 +195,9 @@ _hull_kind() {
             sed -n '/"snapshots"/,/\]/s/.*"name": "\(.*\)".*/\1/p')"
         ;;
     FIELDS | FIELD,*) [[ $_hull_command == vmadm ]] && _hull_list "$_hull_columns" ;;
+    COLUMN,*) _hull_list "$_hull_svcs_columns" ;;
+    COLUMN) _hull_words "$_hull_svcs_columns" ;;
+    FMRI | PATTERN) _hull_words "$(svcs -H -a -o svc 2>/dev/null)" ;;
     FIELD=VALUE)
         [[ $_hull_command == vmadm ]] && compopt -o nospace 2>/dev/null
         [[ $_hull_command == vmadm ]] && _hull_words "${_hull_columns// /= }="
@@ -270,4 +278,4 @@ _hull() {
     done
 }
 
-complete -F _hull hull imgadm imgapid mkimage sysinfo vmadm vminfo zlogin zoneadm zonecfg
+complete -F _hull hull imgadm imgapid mkimage svcprop svcs sysinfo vmadm vminfo zlogin zoneadm zonecfg

@@ -32,6 +32,7 @@ LINES = {
 # restart_on: the line's colour
 COLOURS = {"none": "#9a9a9a", "error": "#d08000", "restart": "#2060c0", "refresh": "#8020a0"}
 FONT = 'fontname="Helvetica,Arial,sans-serif"'
+BOX = 'shape=box style="rounded,filled" height=0.3 margin="0.1,0.04"'
 
 
 def dot(view: View, chosen: list[Instance]) -> str:
@@ -41,9 +42,9 @@ def dot(view: View, chosen: list[Instance]) -> str:
         # Room between ranks, so that lines can be followed.
         "  rankdir=LR; ranksep=1.1; nodesep=0.12; newrank=true; concentrate=false;",
         f"  graph [{FONT} fontsize=11 color=\"#c8c8c8\" style=rounded];",
-        f"  node [{FONT} fontsize=10 shape=box style=\"rounded,filled\" height=0.3 margin=\"0.1,0.04\"];",
+        f"  node [{FONT} fontsize=10 {BOX}];",
         "  edge [arrowsize=0.6];",
-        *_clusters(_with_needed(view, chosen)),
+        *_clusters(view, _with_needed(view, chosen)),
         *_edges(view, chosen),
         *_legend(),
         "}",
