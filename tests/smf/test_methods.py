@@ -16,15 +16,6 @@ from tests.smf.world import Subject, World, count_file, until
 ALONE = "/bin/sleep 1000"  # in the foreground, as child services are
 
 
-def restarted(subject: Subject, old: int, patience: float = 10) -> int:
-    """Wait until one other process is the service; returns it."""
-    until(
-        lambda: len(pids := subject.pids) == 1 and pids[0] != old, f"{subject} restarted", patience
-    )
-    subject.becomes("online")
-    return subject.pid()
-
-
 def test_01_a_daemon_is_started_and_shown(world: World) -> None:
     t = world.service("site/m01")
     t.enable()
@@ -41,7 +32,7 @@ def test_02_a_daemon_killed_from_outside_is_restarted(world: World) -> None:
     t.enable()
     pid, since, logged = t.pid(), t.since, len(t.log)
     os.kill(pid, signal.SIGKILL)
-    restarted(t, pid, 5)
+    t.has_restarted(pid, 5)
     assert t.since != since
     later = t.log[logged:].lower()
     assert "[ " in later
@@ -225,7 +216,7 @@ def test_a_child_service_runs_while_its_process_does(world: World) -> None:
     pid = t.pid()
     assert arguments(pid) == ["/bin/sleep", "1000"]
     os.kill(pid, signal.SIGTERM)
-    restarted(t, pid)
+    t.has_restarted(pid)
     t.disable()
     assert t.pids == []
 
@@ -263,7 +254,7 @@ def test_the_stop_method_runs_after_a_fault(world: World) -> None:
     t.enable()
     pid = t.pid()
     os.kill(pid, signal.SIGKILL)
-    restarted(t, pid)
+    t.has_restarted(pid)
     assert file.read_text().split() == ["start", "stop", "start"]
 
 
@@ -311,7 +302,7 @@ def test_26_a_method_runs_as_whom_it_is_said(world: World) -> None:
     assert found["SMF_METHOD"] == "start"
     assert {"SMF_RESTARTER", "SMF_ZONENAME"} <= found.keys()
     assert found["SMF_RESTARTER"] == "svc:/system/svc/restarter:default"
-    assert os.readlink(f"/proc/{pid}/cwd") == "/tmp"  # noqa: PTH115  # a link of the kernel
+    assert os.readlink(f"/proc/{pid}/cwd") == "/tmp"  # a link of the kernel
 
 
 def test_21_a_credential_moves_the_method_to_the_users_home(world: World) -> None:
@@ -325,10 +316,10 @@ def test_21_a_credential_moves_the_method_to_the_users_home(world: World) -> Non
     context = "<method_context><method_credential user='root'/></method_context>"
     root = world.service("site/p21-root", context=context)
     root.enable()
-    assert os.readlink(f"/proc/{root.pid()}/cwd") == "/root"  # noqa: PTH115  # a link of the kernel
+    assert os.readlink(f"/proc/{root.pid()}/cwd") == "/root"  # a link of the kernel
     plain = world.service("site/p21-plain")
     plain.enable()
-    assert os.readlink(f"/proc/{plain.pid()}/cwd") == "/"  # noqa: PTH115  # a link of the kernel
+    assert os.readlink(f"/proc/{plain.pid()}/cwd") == "/"  # a link of the kernel
 
 
 @pytest.mark.parametrize(
@@ -378,7 +369,7 @@ def test_20_a_restart_is_stop_and_start_whatever_restart_method_there_is(world: 
     t.enable()
     pid = t.pid()
     world.svcadm("restart", t.fmri)
-    restarted(t, pid)
+    t.has_restarted(pid)
     assert file.read_text().split() == ["start", "start"]
 
 
@@ -387,7 +378,7 @@ def test_restart_d_aborts(world: World) -> None:
     t.enable()
     pid = t.pid()
     world.svcadm("restart", "-d", t.fmri)
-    restarted(t, pid)
+    t.has_restarted(pid)
     assert t.runs("stop") == 0
     world.svcadm("disable", t.fmri)
 
@@ -400,8 +391,8 @@ def test_methods_see_the_services_own_properties_after_refresh_only(world: World
     t.configure("setprop config/a = new", refresh=False)
     pid = t.pid()
     world.svcadm("restart", t.fmri)
-    pid = restarted(t, pid)
+    pid = t.has_restarted(pid)
     world.svcadm("refresh", t.fmri)
     world.svcadm("restart", t.fmri)
-    restarted(t, pid)
+    t.has_restarted(pid)
     assert out.read_text().split() == ["old", "old", "new"]

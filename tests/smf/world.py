@@ -263,6 +263,12 @@ class Subject:
         assert len(self.pids) == 1, self.world.svcs("-p", self.fmri)
         return self.pids[0]
 
+    def has_restarted(self, old: int, patience: float = PATIENCE) -> int:
+        """Wait until one other process is the service; returns it."""
+        until(lambda: len(pids := self.pids) == 1 and pids[0] != old, f"{self} restarted", patience)
+        self.becomes("online")
+        return self.pid()
+
     @property
     def log(self) -> str:
         path = Path(self.world.svcs("-L", self.fmri).strip())
@@ -276,9 +282,9 @@ class Subject:
             return 0
 
     def configure(self, *commands: str, refresh: bool = True) -> None:
-        """svccfg subcommands with this instance selected."""
+        """svccfg subcommands with its service selected, which has all that a manifest gave it."""
         for command in commands:
-            self.world.svccfg("-s", self.fmri, command)
+            self.world.svccfg("-s", self.fmri.rpartition(":")[0], command)
         if refresh:
             self.world.svcadm("refresh", self.fmri)
 
