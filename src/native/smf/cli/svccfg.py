@@ -17,6 +17,7 @@ from smf.cli.options import Command, Usage, Verb, take_options
 from smf.cli.svccfg_describe import describe
 from smf.cli.svccfg_lang import Token, Unfinished, lines
 from smf.cli.svccfg_session import NAME, Line, Session, on
+from smf.cli.text import any_encoding
 from smf.client import Client
 from smf.errors import SmfError
 from smf.places import Places
@@ -353,4 +354,5 @@ COMMAND = Svccfg(
 
 
 def main() -> None:
+    any_encoding()
     sys.exit(COMMAND.main(sys.argv[1:]))

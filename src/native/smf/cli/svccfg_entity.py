@@ -70,35 +70,25 @@ def add(line: Line) -> None:
 
 def delete(line: Line) -> None:
     """An instance, or a service with its instances; and what they have put into others."""
+    from smf.importer import withdraw
+    from smf.plan import Plan
+
     (word,) = line.take(1, 1)
     session = line.session
     fmri = session.resolve(word)
-    now = session.client.dump()
+    now = session.client.dump(["restarter"])
     gone = [each for each in now if each == fmri or service_of(each) == fmri]
     for each in gone:
         if value(now[each], "restarter", "state") in RUNNING_STATES and not line.has("-f"):
             raise SmfError(f"{each} is running: disable it first, or delete -f")
-    operations: Operations = []
+    plan = Plan(session.client)
     for each in gone:
-        operations += _without_dependents(session, now, each, gone)
-    session.commit([*operations, ["delete", fmri]])
+        withdraw(plan, each)
+    plan.delete(fmri)
+    plan.commit()
     if session.fmri in gone:
         session.snapshot = ""
         session.fmri = service_of(fmri) if instance_of(fmri) else ""
-
-
-def _without_dependents(
-    session: Session, now: dict[str, Groups], fmri: str, gone: list[str]
-) -> Operations:
-    """Take out of other services the dependencies that an entity has put there."""
-    dependents = now[fmri].get("dependents", Group(""))
-    operations: Operations = []
-    for name in dependents.properties:
-        target = dependents.value(name)
-        found = now.get(target, {}).get(name)
-        if target not in gone and found is not None and found.value("external") == "true":
-            operations += [["ungroup", target, name], *session.refresh(target)]
-    return operations
 
 
 # -- snapshots -------------------------------------------------------------------------------------

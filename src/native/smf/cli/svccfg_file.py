@@ -41,9 +41,10 @@ def import_(line: Line) -> None:
         try:
             bundle = _manifest(path)
             _check(session, path, bundle, strict=line.has("-V") or session.interactive)
-            for fmri in importer.import_bundle(
-                session.client, bundle, session.warn, os.path.abspath(path)
-            ):
+            changed = importer.import_bundle(
+                session.client, bundle, session.warn, _origin(session, path)
+            )
+            for fmri in changed:
                 session.say(f"{path}: {fmri} refreshed")
         except SmfError as exc:
             if len(paths) == 1:
@@ -54,6 +55,12 @@ def import_(line: Line) -> None:
             _progress(progress, f"{number}/{len(paths)} {path}\n")
     if failed:
         raise SmfError(f"{failed} of {len(paths)} files could not be imported")
+
+
+def _origin(session: Session, path: str) -> str:
+    """The file, if it is where manifests are kept: then its services go when it goes."""
+    path = os.path.abspath(path)
+    return path if path.startswith(tuple(top + "/" for top in session.places.manifests)) else ""
 
 
 def _manifest(path: str) -> "Bundle":
@@ -152,7 +159,7 @@ def archive(line: Line) -> None:
 def restore(line: Line) -> None:
     """An archive: what it has is as it was when it was made."""
     from smf import importer, manifest, profile
-    from smf.bundle import ARCHIVE
+    from smf.bundle import ARCHIVE, PROFILE
 
     (path,) = line.take(1, 1)
     session = line.session
@@ -160,6 +167,8 @@ def restore(line: Line) -> None:
     if bundle.kind != ARCHIVE:
         raise SmfError(f"{path} is a {bundle.kind}, not an archive")
     importer.import_bundle(session.client, bundle, lambda _: None)
+    # What import leaves as it is, because an administrator may have changed it, comes back, too.
+    bundle.kind = PROFILE
     profile.apply(session.client, bundle, session.warn)
 
 
@@ -192,18 +201,14 @@ def extract(line: Line) -> None:
 # -- what manifest-import remembers ----------------------------------------------------------------
 def delhash(line: Line) -> None:
     """Forget that a file was imported."""
-    from smf.importer import file_key
-    from smf.manifest_import import HASHES
+    from smf.manifest_import import forget
 
     (path,) = line.take(1, 1)
-    session = line.session
     path = os.path.abspath(path)
     if not line.has("-d") and not os.path.exists(path):
         raise NotFound(f"there is no {path}; -d does without it")
-    key = file_key(path)
-    if HASHES not in session.client.entities() or key not in session.client.attached(HASHES):
+    if not forget(line.session.client, path):
         raise NotFound(f"{path} was not imported by manifest-import")
-    session.commit([["ungroup", HASHES, key]])
 
 
 def cleanup(line: Line) -> None:
@@ -212,4 +217,6 @@ def cleanup(line: Line) -> None:
 
     line.take(0, 0)
     session = line.session
-    manifest_import.cleanup(session.client, session.places, session.warn, everything=line.has("-a"))
+    tops = ("/",) if line.has("-a") else session.places.manifests
+    for service in manifest_import.cleanup(session.client, tops, session.warn):
+        session.say(f"{service} deleted")

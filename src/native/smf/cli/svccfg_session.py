@@ -10,7 +10,6 @@ from smf.actions import Operations
 from smf.cli.operands import complain
 from smf.cli.options import Args, Usage, Verb, take_options
 from smf.cli.svccfg_lang import BadLine, Token, glue
-from smf.cli.text import clean
 from smf.client import Client
 from smf.errors import BadName, Exists, NotFound, SmfError
 from smf.fmri import SCHEME, canonical, instance_of, is_exact, is_glob, matching, parse, service_of
@@ -114,7 +113,7 @@ class Session:
 
     def out(self, text: str) -> None:
         """A line for the user, of which a terminal obeys nothing."""
-        print(clean(text) if sys.stdout.isatty() else text)
+        print("".join(c if c.isprintable() or c in "\n\t" else "?" for c in text))
 
     def warn(self, text: str) -> None:
         complain(NAME, text)
@@ -177,7 +176,8 @@ class Line(Args):
     def write(self, text: str) -> None:
         """To the file after >, or to standard output."""
         if not self.target:
-            sys.stdout.write(text)
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text.encode())  # as XML says, whatever the terminal's is
             return
         try:
             with open(self.target, "w", encoding="utf-8") as file:
