@@ -38,7 +38,7 @@ def run(client: Client, places: Places, report: Report, *, early: bool = False) 
     for path in manifests(tops):
         work.use(path, work.import_file)
     work.remember()
-    _clean(client, tops, report, work.inside)
+    cleanup(client, tops, report, work.inside)
     for path in profiles(places, early=early):
         work.use(path, work.apply_file)
     work.remember()
@@ -141,24 +141,29 @@ def known(client: Client) -> dict[str, str]:
     return {group.value(_FILE): group.value(_SUM) for group in groups.values()}
 
 
+def forget(client: Client, path: str) -> bool:
+    """Let a file be read again the next time; whether it was known."""
+    if path not in known(client):
+        return False
+    client.commit([["ungroup", HASHES, file_key(path)]])
+    return True
+
+
 def cleanup(
-    client: Client, places: Places, report: Report, *, everything: bool = False
+    client: Client,
+    tops: tuple[str, ...],
+    report: Report,
+    inside: dict[str, set[str]] | None = None,
 ) -> list[str]:
-    """Delete the services whose manifests are gone from where manifests are; returns them.
+    """Delete the services whose manifests below these directories are gone; returns them.
 
-    `everything`: wherever they were. A directory that is not there at all says nothing.
+    `inside`: files of which is known which services are in them: others are not any more. A
+    directory that is not there at all says nothing.
     """
-    return _clean(client, ("/",) if everything else places.manifests, report, {})
-
-
-def _clean(
-    client: Client, tops: tuple[str, ...], report: Report, inside: dict[str, set[str]]
-) -> list[str]:
-    """`inside`: files of which is known which services are in them: others are not any more."""
     done: list[_Cleanup] = []
 
     def attempt() -> None:
-        work = _Cleanup(Plan(client), tops, inside)
+        work = _Cleanup(Plan(client), tops, inside or {})
         work.all()
         work.plan.commit()
         done.append(work)

@@ -208,9 +208,17 @@ def test_cleanup_by_hand(machine: Machine, tmp_path: Path) -> None:
     elsewhere = tmp_path / "home/a.xml"
     machine(instance(), str(elsewhere))
     machine.run()
-    assert manifest_import.cleanup(machine.client, machine.places, print) == []
-    deleted = manifest_import.cleanup(machine.client, machine.places, print, everything=True)
-    assert deleted == [X]
+    assert manifest_import.cleanup(machine.client, machine.places.manifests, print) == []
+    assert manifest_import.cleanup(machine.client, ("/",), print) == [X]
+
+
+def test_a_file_is_forgotten(machine: Machine) -> None:
+    path = machine.write("lib/a.xml", config(foo="1") + instance())
+    assert not manifest_import.forget(machine.client, path)
+    machine.run()
+    assert manifest_import.known(machine.client).keys() == {path}
+    assert manifest_import.forget(machine.client, path)
+    assert manifest_import.known(machine.client) == {}
 
 
 def test_the_method(
