@@ -29,6 +29,13 @@ def text(body: str, kind: str = "manifest") -> bytes:
     ).encode()
 
 
+def depends(kind: str, entity: str) -> str:
+    return (
+        f"<dependency name='a' grouping='require_all' restart_on='none' type='{kind}'>"
+        f"<service_fmri value='{entity}'/></dependency>"
+    )
+
+
 def groups(body: str) -> dict[str, Group]:
     return manifest.parse(text(body), "x").services[0].groups
 
@@ -86,9 +93,8 @@ def test_a_dependency() -> None:
 
 def test_an_fmri_is_canonical() -> None:
     found = groups(
-        "<dependency name='a' grouping='require_all' restart_on='none' type='service'>"
-        "<service_fmri value='svc://localhost/a/b:c'/></dependency>"
-        "<restarter><service_fmri value='svc:/r:default'/></restarter>"
+        depends("service", "svc://localhost/a/b:c")
+        + "<restarter><service_fmri value='svc:/r:default'/></restarter>"
     )
     assert found["a"].value("entities") == "svc:/a/b:c"
     assert values(found["general"]) == {"restarter": ("fmri", "svc:/r:default")}
@@ -108,6 +114,16 @@ def test_a_dependent_is_a_group_for_another_service() -> None:
     assert values(service.groups["dependents"]) == {
         "shell_multi-user-server": ("fmri", "svc:/milestone/multi-user-server")
     }
+    (service,) = manifest.parse(
+        text(
+            "<dependent name='d' grouping='require_all' restart_on='none'>"
+            "<service_fmri value='svc:/b'/><stability value='Stable'/>"
+            "<propval name='more' type='count' value='1'/></dependent>"
+        ),
+        "x",
+    ).services
+    assert service.dependents["d"].group.value("stability") == "Stable"
+    assert service.dependents["d"].group.value("more") == "1"
     north = load("tunnels.xml").services[0].instances[0].dependents["tunnel-north"]
     assert north.group.value("entities") == "svc:/site/tunnel:north"
 
@@ -257,6 +273,37 @@ def test_includes_and_bundles_in_bundles() -> None:
         manifest.parse(archive.replace("archive", "profile").encode(), "a")
 
 
+def test_includes_of_a_bundle_in_a_bundle(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_bytes(text(""))
+    inner = "<service_bundle type='manifest' name='b'><xi:include href='a.xml'/></service_bundle>"
+    outer = f"<service_bundle type='archive' name='c'>{inner}</service_bundle>"
+    (tmp_path / "outer.xml").write_text(outer)
+    assert len(manifest.read(str(tmp_path / "outer.xml")).services) == 1
+
+
+def test_general_of_an_instance_may_have_more() -> None:
+    more = "<propval name='package' type='astring' value='p'/>"
+    (service,) = manifest.parse(
+        text(
+            "<instance name='a' enabled='true'>"
+            f"<property_group name='general' type='framework'>{more}</property_group></instance>"
+        ),
+        "x",
+    ).services
+    assert values(service.instances[0].groups["general"]) == {
+        "enabled": ("boolean", "true"),
+        "package": ("astring", "p"),
+    }
+
+
+def test_a_locale_as_a_name() -> None:
+    found = groups(
+        "<template><common_name><loctext xml:lang='C'>a</loctext>"
+        "<loctext xml:lang='sr@lätin'>b</loctext></common_name></template>"
+    )
+    assert found["tm_common_name"].properties.keys() == {"C", "sr_l_tin"}
+
+
 # -- what is wrong ---------------------------------------------------------------------------------
 WRONG = {
     "grammar": [
@@ -361,6 +408,57 @@ def test_problems_are_fit_for_a_terminal() -> None:
     with pytest.raises(manifest.ManifestError) as caught:
         manifest.parse(text("<stability value='&#x9b;31m&#10;'/>"), "f")
     assert '"?31m?"' in caught.value.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            "<property_group name='general' type='application'/>",
+            ["property group general is of type framework"],
+        ),
+        (
+            depends("path", "file:relative"),
+            ['"file:relative" is no path: file://localhost/...'],
+        ),
+        (  # one thing is wrong with it, not two
+            depends("what", "svc:/a"),
+            ['type="what" in <dependency>: it is one of service, path'],
+        ),
+        ("<restarter/>", ["<restarter> needs <service_fmri>"]),
+        (
+            "<method_context><method_profile name='a'/><method_profile name='b'/></method_context>",
+            ["<method_context> has a second <method_profile>"],
+        ),
+    ],
+    ids=lambda given: "" if isinstance(given, str) else given[0],
+)
+def test_one_thing_is_wrong(body: str, said: list[str]) -> None:
+    with pytest.raises(manifest.ManifestError) as caught:
+        manifest.parse(text(body), "f")
+    assert caught.value.problems == [f"f:1: {each}" for each in said]
+
+
+def test_an_event_that_there_is_not() -> None:
+    notified = (
+        "<notification_parameters><event value='to-bed'/><type name='smtp'/>"
+        "</notification_parameters>"
+    )
+    with pytest.raises(manifest.ManifestError, match='there is no event "to-bed"'):
+        manifest.parse(text(notified), "f")
+
+
+def test_a_text_includes_no_files() -> None:
+    bundle = f"<service_bundle type='manifest' name='a'><xi:include href='{GOOD[0]}'/>"
+    for href in (GOOD[0], "Makefile", "file:Makefile"):
+        here = bundle.replace(str(GOOD[0]), str(href)) + "</service_bundle>"
+        with pytest.raises(manifest.ManifestError, match="is not included: only files below"):
+            manifest.parse(here.encode(), "f")
+
+
+def test_a_root_without_its_attributes() -> None:
+    with pytest.raises(manifest.ManifestError, match="needs the attribute name"):
+        manifest.parse(text("").replace(b" name='x'><s", b"><s"), "f")
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
