@@ -110,10 +110,10 @@ def _typed(line: Line, tokens: list[Token], before: Token) -> tuple[str, list[st
             raise line.bad(more[0], _SEVERAL)
         return kind, [value.text]
     end = next(i for i, token in enumerate(tokens) if token.is_mark(")"))
-    if tokens[end + 1 :]:
-        raise line.bad(tokens[end + 1], "nothing comes after the list")
     if nested := next((token for token in tokens[1:end] if token.is_mark("(")), None):
         raise line.bad(nested, "there are no lists in a list")
+    if tokens[end + 1 :]:
+        raise line.bad(tokens[end + 1], "nothing comes after the list")
     return kind, [token.text for token in glue(tokens[1:end])]
 
 

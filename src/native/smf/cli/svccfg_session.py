@@ -30,6 +30,7 @@ class Session:
         self.fmri = ""  # what is selected; "" is everything
         self.snapshot = ""
         self.done = False
+        self._opened: Client | None = None
 
     @property
     def prompt(self) -> str:
@@ -93,10 +94,14 @@ class Session:
 
         client = Direct(path, self.places)
         self.close()
-        self.client, self.fmri, self.snapshot = client, "", ""
+        self.client = self._opened = client
+        self.fmri = self.snapshot = ""
 
     def close(self) -> None:
-        self.client.close()
+        """What `use` has opened."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
     # -- what is done ------------------------------------------------------------------------------
     def commit(self, operations: Operations) -> None:
