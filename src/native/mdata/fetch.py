@@ -8,6 +8,7 @@ metadata has them now.
 import os
 import sys
 import time
+from contextlib import suppress
 
 from mdata.client import Failed, ask
 
@@ -61,7 +62,5 @@ def _write(path: str, value: bytes, mode: int) -> None:
 
 
 def _remove(path: str) -> None:
-    try:
+    with suppress(FileNotFoundError):
         os.unlink(path)
-    except FileNotFoundError:
-        pass

@@ -124,9 +124,7 @@ def _complain(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-def _spawn(
-    argv: list[str], out: Callable[[str], object], error: Callable[[str], object]
-) -> int:
+def _spawn(argv: list[str], out: Callable[[str], object], error: Callable[[str], object]) -> int:
     import select
 
     pipes = {}
