@@ -2,8 +2,8 @@
 """svc:/system/fm/smtp-notify: tells of changes of state who has asked for it, by mail and webhook.
 
 It sleeps until the repository says that some instance's group `restarter` has changed, looks which
-notification parameters of the running snapshots fit, and puts messages into a spool. A child
-delivers; servers that are down are tried again after a growing pause. At the first look after the
+notification parameters of the running snapshots fit, and puts messages into a spool. Children
+deliver; servers that are down are tried again after a growing pause. At the first look after the
 machine's start, only what cannot run is told of: the rest has come up before there was a service.
 """
 
@@ -26,6 +26,7 @@ from smf.tree import RUNNING, Groups, compose, value
 ME = "svc:/system/fm/smtp-notify:default"
 MOST_READS = 16  # instances that are read one by one; of more, all are read at once
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0  # seconds between tries of a server
+MOST_CHILDREN = 8  # servers that are spoken with at a time
 GIVE_UP = 5 * 86400  # seconds after which a message is not worth sending
 MOST_MESSAGES = 1000
 RECONNECT = 1.0  # seconds
@@ -144,97 +145,85 @@ def config(client: Client, me: str) -> dict[str, str]:
 
 
 class Sender:
-    """Has children deliver what is in the spool: one at a time, and not more often than useful."""
+    """Has children deliver what is in the spool: one for each server, so that none waits for
+    another, and not more often than useful."""
 
-    def __init__(self, spool: Spool, client: Client, me: str) -> None:
+    def __init__(self, spool: Spool) -> None:
         self.spool = spool
-        self.client = client
-        self.me = me
-        self.child = 0
-        self.answers = -1  # a pipe on which the child says which servers are down
-        self._said = b""
-        self._trying: set[str] = set()
+        self.children: dict[int, tuple[int, str]] = {}  # pidfd -> (pid, server)
         self._pauses: dict[str, tuple[float, float]] = {}  # server -> (pause, until when)
+        self._known: dict[str, tuple[str, float]] = {}  # message -> (server, when it happened)
 
     def wait(self) -> "float | None":
-        """Seconds until something is to be tried again; None if nothing waits."""
-        if self.child or not self._pauses:
+        """Seconds until something is to be tried again; None if nothing waits for that."""
+        busy = {server for _, server in self.children.values()}
+        times = [until for server, (_, until) in self._pauses.items() if server not in busy]
+        if not times or len(self.children) >= MOST_CHILDREN:
             return None
-        now = time.monotonic()
-        return max(0.0, min(until for _, until in self._pauses.values()) - now)
+        return max(0.0, min(times) - time.monotonic())
 
-    def start(self) -> None:
+    def start(self, client: Client, me: str) -> None:
         """Begin to deliver what is due, unless that is under way."""
-        if self.child:
-            return
         due = self._due()
-        if not due:
-            return
-        self._trying = set(due.values())
-        settings = config(self.client, self.me)
-        self.answers, theirs = os.pipe()
-        self.child = os.fork()
-        if self.child == 0:
-            os.close(self.answers)
-            self._deliver(list(due), settings, theirs)
-        os.close(theirs)
+        settings = config(client, me) if due else {}
+        for server, names in due.items():
+            if len(self.children) >= MOST_CHILDREN:
+                return
+            pid = os.fork()
+            if pid == 0:
+                self._deliver(server, names, settings)
+            self.children[os.pidfd_open(pid)] = pid, server
 
-    def _due(self) -> dict[str, str]:
-        """Messages and their servers, oldest first. Servers that nothing waits for are forgotten,
+    def _due(self) -> dict[str, list[str]]:
+        """Servers and their messages, oldest first. Pauses that nothing waits for are forgotten,
         and so is what nobody has taken for days."""
-        now, found, servers = time.monotonic(), {}, set()
-        for name in self.spool.names():
-            message = self.spool.read(name)
-            if message is None:
-                continue
-            server = message.server()
-            if time.time() - float(message.transition.when or 0) > GIVE_UP:
+        now, waiting = time.monotonic(), dict[str, list[str]]()
+        for name, (server, when) in self._messages().items():
+            if time.time() - when > GIVE_UP:
                 report(f"{name}: {server} could not be reached for days; dropped")
                 self.spool.remove(name)
-                continue
-            servers.add(server)
-            if self._pauses.get(server, (0.0, 0.0))[1] <= now:
-                found[name] = server
-        self._pauses = {server: self._pauses[server] for server in servers & self._pauses.keys()}
-        return found
+            else:
+                waiting.setdefault(server, []).append(name)
+        self._pauses = {server: self._pauses[server] for server in waiting & self._pauses.keys()}
+        busy = {server for _, server in self.children.values()}
+        return {
+            server: names
+            for server, names in waiting.items()
+            if server not in busy and self._pauses.get(server, (0.0, 0.0))[1] <= now
+        }
 
-    def _deliver(self, names: list[str], settings: dict[str, str], answers: int) -> None:
-        """In the child: it ends here, whatever happens."""
+    def _messages(self) -> dict[str, tuple[str, float]]:
+        """What is in the spool; each is read once."""
+        known = {}
+        for name in self.spool.names():
+            if name in self._known:
+                known[name] = self._known[name]
+            elif message := self.spool.read(name):
+                known[name] = message.server(), float(message.transition.when or 0)
+        self._known = known
+        return known
+
+    def _deliver(self, server: str, names: list[str], settings: dict[str, str]) -> None:
+        """In the child: it ends here, whatever happens; status 0 if all has been delivered."""
         status = 1
         try:
             from smf import notify_send
 
-            notify_send.lock(self.spool)
-            failed = notify_send.deliver(self.spool, names, notify_send.settings(settings), report)
-            os.write(answers, "\n".join(failed).encode())
-            status = 0
+            notify_send.lock(self.spool, server)
+            if notify_send.deliver(self.spool, names, notify_send.settings(settings), report):
+                status = 0
         except Exception as exc:  # noqa: BLE001  # a bug must not be sent round in circles
-            report(f"{type(exc).__name__}: {exc}")
+            report(f"{server}: {type(exc).__name__}: {exc}")
         finally:
             os._exit(status)
 
-    def listen(self) -> None:
-        """The child says something, or has ended: then arrange the next try."""
-        chunk = os.read(self.answers, 1 << 16)
-        self._said += chunk
-        if chunk:
-            return
-        os.close(self.answers)
-        _, status = os.waitpid(self.child, 0)
-        self.child, self.answers = 0, -1
-        failed = set(filter(None, self._said.decode().split("\n")))
-        self._said = b""
+    def ended(self, pidfd: int) -> None:
+        """A child has ended. A server that was reached is well; another one has a longer pause."""
+        pid, server = self.children.pop(pidfd)
+        os.close(pidfd)
+        _, status = os.waitpid(pid, 0)
+        before = self._pauses.pop(server, (0.0, 0.0))[0]
         if status:
-            report(f"delivery ended with status {os.waitstatus_to_exitcode(status)}")
-            failed = self._trying
-        self._arrange(failed)
-
-    def _arrange(self, failed: set[str]) -> None:
-        """Servers that were reached are forgotten; the others have a longer pause."""
-        for server in self._trying - failed:
-            self._pauses.pop(server, None)
-        for server in failed:
-            before = self._pauses.get(server, (0.0, 0.0))[0]
             pause = min(before * 2, LONGEST_PAUSE) or FIRST_PAUSE
             self._pauses[server] = pause, time.monotonic() + pause
 
@@ -257,10 +246,11 @@ def run(places: Places, me: str) -> None:
     spool = Spool(
         places.root + "/var/svc/notify", places.volatile + "/notify.json", MOST_MESSAGES, report
     )
+    sender = Sender(spool)
     while True:
         watch = connect(places.door)
         try:
-            _serve(watch, spool, Observer(watch.client, spool, host, zone), me)
+            _serve(watch, Observer(watch.client, spool, host, zone), sender, me)
         except (EOFError, Broken):
             report("svc.configd has gone; connecting anew")
         except OSError as exc:
@@ -270,19 +260,21 @@ def run(places: Places, me: str) -> None:
             watch.close()
 
 
-def _serve(watch: Watch, spool: Spool, observer: Observer, me: str) -> None:
-    """Until configd goes: then EOFError or Broken."""
-    sender = Sender(spool, watch.client, me)
-    spool.most = int(config(watch.client, me).get("most_messages") or MOST_MESSAGES)
+def _serve(watch: Watch, observer: Observer, sender: Sender, me: str) -> None:
+    """Until configd goes: then EOFError or Broken. OSError if the spool cannot be written."""
+    most = config(watch.client, me).get("most_messages")
+    observer.spool.most = int(most or MOST_MESSAGES)
     observer.look()
     while True:
-        sender.start()
-        wanted = [watch.socket.fileno(), *([sender.answers] if sender.child else [])]
-        ready, _, _ = select.select(wanted, [], [], sender.wait())
-        if watch.socket.fileno() in ready and (changed := watch.changed()):
-            observer.look(changed)
-        if sender.answers in ready:
-            sender.listen()
+        sender.start(watch.client, me)
+        ready, _, _ = select.select(
+            [watch.socket.fileno(), *sender.children], [], [], sender.wait()
+        )  # fmt: skip
+        for descriptor in ready:
+            if descriptor in sender.children:
+                sender.ended(descriptor)
+            elif changed := watch.changed():
+                observer.look(changed)
 
 
 def main() -> int:

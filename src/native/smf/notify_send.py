@@ -4,6 +4,7 @@
 Imports much, and may wait for servers: neither is the daemon's affair.
 """
 
+import fcntl
 import http.client
 import os
 import signal
@@ -15,6 +16,7 @@ from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from email.utils import formatdate
 from urllib.parse import unquote, urlsplit
+from zlib import crc32
 
 from smf.notify_message import SUBJECT, TEMPLATE, Message, expand, webhook_body
 from smf.notify_params import SMTP
@@ -61,17 +63,16 @@ class Refused(Exception):
 
 def deliver(
     spool: Spool, names: list[str], settings: Settings, report: Callable[[str], None]
-) -> list[str]:
-    """Deliver these messages, oldest first; returns the servers that are to be tried later.
+) -> bool:
+    """Deliver these messages to their server, oldest first; False if that is to be tried later.
 
     Each is removed as soon as it is taken, or refused for good, which is reported.
     """
-    failed: list[str] = []
     for name in names:
         message = spool.read(name)
-        if message is None or message.server() in failed:
+        if message is None:  # another child has been quicker
             continue
-        told = f"{message.transition.fmri} {message.transition.after}"
+        told = f"{name}, {message.transition.fmri} {message.transition.after}"
         try:
             with bounded(STEPS * settings.timeout):
                 if message.protocol == SMTP:
@@ -79,13 +80,12 @@ def deliver(
                 else:
                     call_webhook(message, settings.timeout)
         except Refused as exc:
-            report(f"{message.server()} does not take {name} ({told}), dropped: {clean(exc)}")
+            report(f"{message.server()} does not take {told}: {clean(exc)}; dropped")
         except (OSError, http.client.HTTPException, smtplib.SMTPException) as exc:
-            report(f"{message.server()} cannot be reached for {name} ({told}): {clean(exc)}")
-            failed.append(message.server())
-            continue
+            report(f"{message.server()} could not be told of {told}: {clean(exc)}")
+            return False
         spool.remove(name)
-    return failed
+    return True
 
 
 @contextmanager
@@ -227,10 +227,9 @@ def call_webhook(message: Message, timeout: float) -> None:
         raise Refused(f"{answer.status} {answer.reason}")
 
 
-def lock(spool: Spool) -> int:
-    """Wait until no other process delivers from this spool; held until this one's end."""
-    import fcntl
-
-    descriptor = os.open(f"{spool.directory}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def lock(spool: Spool, server: str) -> int:
+    """Wait until no other process tells this server from this spool; held until this one's end."""
+    name = f"{spool.directory}/.lock-{crc32(server.encode()):08x}"
+    descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     return descriptor
