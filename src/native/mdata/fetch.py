@@ -24,13 +24,12 @@ FILES = (
 
 def main() -> int:
     """Fetch all of them; waits for a metadata service that is not there yet."""
-    root = os.environ.get("MDATA_ROOT", "")
     for key, path, mode, goes in FILES:
         value = _wait_for(key)
         if value:
-            _write(root + path, value, mode)
+            _write(path, value, mode)
         elif goes:
-            _remove(root + path)
+            _remove(path)
     return 0
 
 

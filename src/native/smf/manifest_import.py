@@ -33,7 +33,7 @@ def run(client: Client, places: Places, report: Report, *, early: bool = False) 
     `report` is told what is wrong with each of those, and the others are done nevertheless.
     `early`: only the platform's manifests, and what is in /etc.
     """
-    tops = places.manifests[:1] if early else places.manifests
+    tops = places.platform if early else places.manifests
     work = _Run(client, report)
     for path in manifests(tops):
         work.use(path, work.import_file)
