@@ -244,6 +244,19 @@ def test_hulls_programs_are_found() -> None:
     assert "the daemon of the host" in done.stdout
 
 
+@pytest.mark.parametrize("words", ["--listen=127.0.0.1:0 --", "--listen=127.0.0.1:0 -- /no/such"])
+def test_an_image_server_without_images_is_a_wrong_configuration(words: str) -> None:
+    done = method(f"imgapid {words}", {})
+    assert done.returncode == 96
+    assert "config/directory" in done.stdout
+
+
+def test_an_image_server_starts(tmp_path: Path) -> None:
+    done = method(f"imgapid --help -- {tmp_path}", {})
+    assert done.returncode == 0
+    assert "Serve the images" in done.stdout
+
+
 @pytest.mark.parametrize("name", ["manifest-import", "notify", "mdata-fetch"])
 def test_a_python_method_finds_its_package(name: str) -> None:
     """It is compiled and its imports are made, without being run."""
