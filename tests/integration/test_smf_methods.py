@@ -200,14 +200,11 @@ def test_a_program_that_is_there_is_run_without_smfs_environment() -> None:
     assert "SMF_" not in done.stdout
 
 
-def test_the_first_directories_are_made(tmp_path: Path) -> None:
-    places = {f"/{name}": tmp_path / name for name in ("run", "tmp")}
+def test_the_first_directories_are_made(covered: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    (tmp_path / "tmp").mkdir(mode=0o700)
-    # /tmp is covered last, as the test's own directory is below it.
-    assert method("fs-minimal", places).returncode == 0
+    assert method("fs-minimal", {**covered, "/run": tmp_path / "run"}).returncode == 0
     assert (tmp_path / "run/lock").stat().st_mode & 0o7777 == 0o1777
-    assert (tmp_path / "tmp").stat().st_mode & 0o7777 == 0o1777
+    assert (tmp_path / "var/tmp").stat().st_mode & 0o7777 == 0o1777
     assert (tmp_path / "run/utmp").exists()
 
 

@@ -28,8 +28,8 @@ class Places:
         self.door = self.volatile + "/repository_door"
         self.log = self.root + "/var/svc/log"
         kind = "native" if os.path.isdir(IN_ZONE) else "global"
-        self.platform = (LIB + "/manifest", f"{LIB}/manifest-{kind}")
-        self.manifests = (
+        self.platform: tuple[str, ...] = (LIB + "/manifest", f"{LIB}/manifest-{kind}")
+        self.manifests: tuple[str, ...] = (
             *self.platform, self.root + "/var/svc/manifest", self.root + "/opt/custom/smf",
         )  # fmt: skip
         self.first_profile = f"{LIB}/profile/{kind}.xml"  # what is enabled at the first boot
