@@ -48,6 +48,7 @@ check:
 test: check images
 	@tools/setup.sh dev lab
 	HULL_REQUIRE=all $(BIN)/pytest tests/integration
+	HULL_REQUIRE=all $(BIN)/pytest tests/smf
 	HULL_REQUIRE=all $(BIN)/pytest tests/isolation
 	HULL_REQUIRE=all $(BIN)/pytest tests/acceptance
 	HULL_REQUIRE=all $(BIN)/pytest tests/torture

@@ -155,7 +155,7 @@ def cleanup(
     report: Report,
     inside: dict[str, set[str]] | None = None,
 ) -> list[str]:
-    """Delete the services whose files below these directories are gone; returns them.
+    """Delete the services whose manifests below these directories are gone; returns them.
 
     `inside`: files of which is known which services are in them: others are not any more. A
     directory that is not there at all says nothing.

@@ -116,7 +116,7 @@ def _instance(instance: Instance) -> str:
     return "-" if instance.state == states.LEGACY else instance_of(instance.fmri)
 
 
-def _described(instance: Instance) -> str:
+def _described(_: object, instance: Instance) -> str:
     return clean(view.common_name(instance.running)) or "-"
 
 
@@ -137,6 +137,6 @@ COLUMNS: dict[str, tuple[int, Show, Key]] = {
     "SVC": (20, lambda _, i: clean(_service(i)), _service),
     "INST": (20, lambda _, i: clean(_instance(i)), _instance),
     "SCOPE": (20, lambda _, i: "-" if i.state == states.LEGACY else "localhost", lambda i: i.fmri),
-    "DESC": (100, _described, _described),
+    "DESC": (100, _described, lambda i: view.common_name(i.running)),
     "ZONE": (16, lambda t, _: t.zone, lambda _: ""),
 }

@@ -116,10 +116,10 @@ def run(
     return _spawn([program("zlogin"), "-i", zone.name, *words], out or _say, error or _complain)
 
 
-def enter(zone: Zone, command: str) -> int:
+def enter(zone: Zone, command: str, argv: list[str]) -> int:
     """Talk to a command of SMF inside a zone, on a terminal of the zone's own; its exit status."""
-    argv = ["zlogin", "-Qt", zone.name, NATIVE + command]
-    pid = os.posix_spawn(program("zlogin"), argv, os.environ)
+    words = ["zlogin", "-Qt", zone.name, *map(_quoted, [NATIVE + command, *argv])]
+    pid = os.posix_spawn(program("zlogin"), words, os.environ)
     while True:
         try:
             return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
