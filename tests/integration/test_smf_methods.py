@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -208,31 +207,28 @@ def test_the_first_directories_are_made(covered: dict[str, Path], tmp_path: Path
     assert (tmp_path / "run/utmp").exists()
 
 
-@pytest.fixture
-def ssh(tmp_path: Path) -> Iterator[dict[str, Path]]:
-    """Where sshd has its files; the one that was started ends with the test."""
-    made = {"/etc/ssh": tmp_path / "ssh", "/run": tmp_path / "run"}
-    for path in made.values():
+def test_sshd_makes_its_keys_once_and_listens(tmp_path: Path) -> None:
+    covered = {"/etc/ssh": tmp_path / "ssh", "/run": tmp_path / "run"}
+    for path in covered.values():
         path.mkdir()
-    yield made
-    with suppress(FileNotFoundError, ProcessLookupError):
-        os.kill(int((made["/run"] / "sshd.pid").read_text()), signal.SIGTERM)
-
-
-def test_sshd_makes_its_keys_once_and_listens(ssh: dict[str, Path]) -> None:
-    config, key = (ssh["/etc/ssh"] / name for name in ("sshd_config", "ssh_host_ed25519_key"))
+    config, key = (covered["/etc/ssh"] / name for name in ("sshd_config", "ssh_host_ed25519_key"))
     config.write_text("NoSuchWord yes\n")
-    assert method("sshd start", ssh).returncode == 96
+    assert method("sshd start", covered).returncode == 96
     first = key.read_text()
     config.write_text(f"ListenAddress 127.0.0.1:{free_port()}\nUsePAM no\n")
-    done = method("sshd start", ssh)
+    done = method("sshd start", covered)
     assert done.returncode == 0, done.stderr
-    assert "Server listening" in done.stderr
-    assert key.read_text() == first
-    assert sorted(path.name for path in key.parent.glob("*.pub")) == [
-        "ssh_host_ecdsa_key.pub", "ssh_host_ed25519_key.pub",
-    ]  # fmt: skip
-    assert method("sshd refresh", ssh).returncode == 0
+    # Held before it is asked to read its configuration: the file goes and comes then.
+    pid = int((covered["/run"] / "sshd.pid").read_text())
+    try:
+        assert "Server listening" in done.stderr
+        assert key.read_text() == first
+        assert sorted(path.name for path in key.parent.glob("*.pub")) == [
+            "ssh_host_ecdsa_key.pub", "ssh_host_ed25519_key.pub",
+        ]  # fmt: skip
+        assert method("sshd refresh", covered).returncode == 0
+    finally:
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_hulls_programs_are_found() -> None:
