@@ -55,7 +55,9 @@ def dot(view: View, chosen: list[Instance]) -> str:
 def _with_needed(view: View, chosen: list[Instance]) -> dict[str, Instance]:
     found = {each.fmri: each for each in chosen if each.state != states.LEGACY}
     for instance in chosen:
-        found.update((each.fmri, each) for each in view.needed(instance))
+        for dependency in dependencies(instance.running):
+            for entity in dependency.entities:
+                found.update((each.fmri, each) for each in view.services_of(entity))
     return found
 
 
