@@ -62,8 +62,8 @@ def template(client: Client, fmri: str, name: str, **documents: object) -> None:
     ]
     for pg, properties in documents.items():
         assert isinstance(properties, dict)
-        texts = {key: ["astring", value] for key, value in properties.items()}
-        operations.append(["put", service, pg, group("template", **texts)])
+        texts: dict[str, object] = {key: ["astring", text] for key, text in properties.items()}
+        operations.append(["put", service, pg, {**group("template"), "props": texts}])
     client.commit([*operations, ["snapshot", fmri, RUNNING, ""]])
 
 
