@@ -8,7 +8,7 @@ import pytest
 
 from smf import picture, view
 from tests.unit.smf.local import Local
-from tests.unit.smf.made import instance
+from tests.unit.smf.made import group, instance
 
 A, B, C = "svc:/site/a:default", "svc:/site/b:default", "svc:/network/c:x"
 
@@ -86,10 +86,14 @@ def test_names_stay_in_their_quotes(local: Local) -> None:
 
 
 def test_a_script_is_no_box(local: Local) -> None:
-    found = view.read(local)
-    script = view.Instance("lrc:/etc/rc2_d/S20a", {}, {})
-    assert "lrc:" not in picture.dot(found, [])
-    assert script.state == ""
+    local.commit([
+        ["add", "svc:/smf/legacy_run"],
+        ["put", "svc:/smf/legacy_run", "rc2_d_S20a", group("framework")],
+    ])  # fmt: skip
+    instance(local, A)
+    text = draw(local)
+    assert "lrc:" not in text
+    assert node(text, A)
 
 
 @pytest.mark.parametrize("state", list(picture.FILLS))
