@@ -61,8 +61,8 @@ def test_an_instance_may_have_its_restarter_from_its_service(local: Local) -> No
     [
         ({"LANG": "C"}, "name"),
         ({"LANG": "de_DE.UTF-8"}, "Name"),
-        ({"LANG": "pt_BR.UTF-8"}, "nome brasileiro"),
-        ({"LANG": "pt_PT.UTF-8"}, "nome"),
+        ({"LANG": "es_MX.UTF-8"}, "nombre de allí"),
+        ({"LANG": "es_ES.UTF-8"}, "nombre"),
         ({"LANG": "de_DE.UTF-8", "LC_ALL": "fr_FR.UTF-8"}, "name"),
         ({}, "name"),
     ],
@@ -76,7 +76,7 @@ def test_a_name_in_ones_language(
         monkeypatch.setenv(variable, value)
     instance(local, A)
     template(local, A, "name")
-    for locale, text in (("de", "Name"), ("pt_BR", "nome brasileiro"), ("pt", "nome")):
+    for locale, text in (("de", "Name"), ("es_MX", "nombre de allí"), ("es", "nombre")):
         local.commit([["set", "svc:/site/a", "tm_common_name", locale, "ustring", [text]]])
     assert view.common_name({}) == ""
     local.commit([["snapshot", A, "running", ""]])

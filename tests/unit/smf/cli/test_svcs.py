@@ -117,7 +117,7 @@ def test_patterns(run: Run, pattern: str, found: list[str]) -> None:
 
 
 @pytest.mark.usefixtures("services")
-@pytest.mark.parametrize("pattern", ["nosuch", "oo", "site", "foo*", "svc:/site/fo", "svc:/-"])
+@pytest.mark.parametrize("pattern", ["nosuch", "oo", "site", "foo*", "svc:/site/f", "svc:/-"])
 def test_what_matches_nothing_is_named(run: Run, pattern: str) -> None:
     status, out, errors = run(COMMAND, pattern, "bar")
     assert status == 1
