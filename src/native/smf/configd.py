@@ -28,7 +28,9 @@ from smf.store import Store
 from smf.tree import Group, Groups, compose, to_wire
 
 MOST_REQUEST = 64 << 20  # bytes of a line: the import of a large manifest is one
+MOST_QUESTION = 1 << 16  # bytes of a line of somebody who may only read
 MOST_UNREAD = 8 << 20  # bytes that a watcher may leave unread
+MOST_STRANGERS = 64  # connections of one user who may only read
 CHUNK = 1 << 16
 
 
@@ -38,6 +40,7 @@ class Connection:
     def __init__(self, peer: socket.socket) -> None:
         self.socket = peer
         self.received = bytearray()
+        self.lines = 0  # of what was received: requests
         self.unsent = bytearray()
         self.watches = False
         credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
@@ -46,6 +49,11 @@ class Connection:
     @property
     def writes(self) -> bool:
         return self.uid in (0, os.geteuid())
+
+    @property
+    def has_line(self) -> bool:
+        """Whether there is a request to answer: none is, while the last answer is unread."""
+        return len(self.unsent) < CHUNK and self.lines > 0
 
 
 class Configd:
@@ -71,8 +79,9 @@ class Configd:
             for key, events in self.selector.select():
                 if key.fileobj is self.listener:
                     self._accept()
-                elif key.fileobj is not awake:
-                    self._serve_one(self.connections[key.fd], events)
+                # Serving one may have dropped another of this round; its number may be another's.
+                elif (found := self.connections.get(key.fd)) and found is key.data:
+                    self._serve_one(found, events)
         self.store.close()
 
     def _stop(self, *_: object) -> None:
@@ -85,14 +94,21 @@ class Configd:
             return
         peer.settimeout(0)
         connection = Connection(peer)
+        others = sum(1 for other in self.connections.values() if other.uid == connection.uid)
+        if others >= MOST_STRANGERS and not connection.writes:
+            peer.close()  # or a user could take all descriptors, and nobody else were heard
+            return
         self.connections[peer.fileno()] = connection
-        self.selector.register(peer, selectors.EVENT_READ)
+        self.selector.register(peer, selectors.EVENT_READ, connection)
 
     def _serve_one(self, connection: Connection, events: int) -> None:
         try:
             if events & selectors.EVENT_READ:
                 self._receive(connection)
             self._send(connection)
+            while connection.has_line:
+                self._answer_next(connection)
+                self._send(connection)
         except OSError:  # it has gone
             self._drop(connection)
 
@@ -106,15 +122,16 @@ class Configd:
         if not chunk:
             raise ConnectionResetError
         connection.received += chunk
-        if b"\n" not in chunk:
-            if len(connection.received) > MOST_REQUEST:
-                raise ConnectionResetError
-            return
-        *lines, rest = connection.received.split(b"\n")
-        connection.received = rest
-        for line in lines:
-            answer = self._answer(connection, bytes(line))
-            connection.unsent += json.dumps(answer, separators=(",", ":")).encode() + b"\n"
+        connection.lines += chunk.count(b"\n")
+        most = MOST_REQUEST if connection.writes else MOST_QUESTION
+        if len(connection.received) > most and not connection.lines:
+            raise ConnectionResetError
+
+    def _answer_next(self, connection: Connection) -> None:
+        line, _, connection.received = connection.received.partition(b"\n")
+        connection.lines -= 1
+        answer = self._answer(connection, bytes(line))
+        connection.unsent += json.dumps(answer, separators=(",", ":")).encode() + b"\n"
 
     def _send(self, connection: Connection) -> None:
         while connection.unsent:
@@ -125,8 +142,9 @@ class Configd:
             del connection.unsent[:sent]
         if len(connection.unsent) > MOST_UNREAD and connection.watches:
             raise ConnectionResetError  # it asks anew, when it comes to it
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.unsent else 0)
-        self.selector.modify(connection.socket, wanted)
+        # Who does not read what he is told is not asked for more: it would be kept for him here.
+        wanted = selectors.EVENT_WRITE if connection.unsent else selectors.EVENT_READ
+        self.selector.modify(connection.socket, wanted, connection)
 
     def _answer(self, connection: Connection, line: bytes) -> dict[str, object]:
         try:
@@ -139,7 +157,7 @@ class Configd:
             return {"ok": handler(self, connection, **request)}
         except SmfError as exc:
             return {"error": {"code": exc.code, "message": str(exc)}}
-        except (TypeError, ValueError, KeyError) as exc:
+        except _MALFORMED as exc:
             return {"error": {"code": SmfError.code, "message": f"malformed request: {exc}"}}
 
     # -- requests ----------------------------------------------------------------------------------
@@ -229,6 +247,9 @@ class Configd:
                 except OSError:
                     self._drop(connection)
 
+
+# What the handlers raise at JSON of another shape: a request never ends configd.
+_MALFORMED = (AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 _HANDLERS: dict[str, Callable[..., object]] = {
     "list": Configd.entities,

@@ -8,13 +8,15 @@ written, then takes effect; whatever ends configd, it has happened or it has not
 import json
 import os
 import sqlite3
+import time
 
 from smf import values
 from smf.errors import BadValue, Exists, NotFound, SmfError, Stale, Unwritable
 from smf.fmri import canonical, check_name, instance_of, service_of
-from smf.tree import VOLATILE, Group, Groups, Property, Tree, from_wire, to_wire
+from smf.tree import VOLATILE, Group, Groups, Property, Tree, WireGroup, from_wire, to_wire
 
 Operation = list[object]
+Statement = tuple[str, tuple[object, ...]]
 
 VERSION = 1
 SCHEMA = """
@@ -22,6 +24,7 @@ create table if not exists entity (fmri text primary key, seq integer);
 create table if not exists pg (fmri text, name text, body text, primary key (fmri, name));
 create table if not exists snapshot (fmri text, name text, body text, primary key (fmri, name));
 """
+_ADD_ENTITY = "insert into entity select ?, coalesce(max(seq), 0) + 1 from entity"
 
 
 def open_database(path: str, *, lasting: bool) -> sqlite3.Connection:
@@ -55,8 +58,13 @@ class Store:
             False: open_database(volatile, lasting=False),
         }
         self.tree = Tree()
-        self.generation = 0
-        self._load()
+        # What was deleted had a generation as well, of which nothing is left: no other group may
+        # get it, or a request sent again after a crash would meet what it was not meant for.
+        self.generation = time.time_ns() // 1000
+        try:
+            self._load()
+        except (sqlite3.Error, ValueError, LookupError) as exc:
+            raise Unwritable(f"{lasting} or {volatile} is damaged: {exc}") from exc
 
     def close(self) -> None:
         for connection in self._files.values():
@@ -67,11 +75,14 @@ class Store:
         for (fmri,) in lasting.execute("select fmri from entity order by seq"):
             tree.entities[fmri] = {}
         for connection in self._files.values():
-            for fmri, name, body in connection.execute("select fmri, name, body from pg"):
+            rows = connection.execute("select fmri, name, body from pg").fetchall()
+            for fmri, name, body in rows:
                 group = from_wire(json.loads(body))
                 self.generation = max(self.generation, group.generation)
-                if fmri in tree.entities:  # not so if a crash came between the two files
+                if fmri in tree.entities:
                     tree.entities[fmri][name] = group
+                else:  # a crash came between the two files: nobody of this name is to find it
+                    connection.execute("delete from pg where fmri = ?", (fmri,))
         for fmri, name, body in lasting.execute("select fmri, name, body from snapshot"):
             levels = json.loads(body)
             tree.snapshots.setdefault(fmri, {})[name] = {
@@ -101,19 +112,30 @@ class Store:
 
     def _write(self, transaction: "Transaction") -> None:
         """The file that stays first: what it has lost, the other one need not know."""
+        written = False
         for lasting, connection in sorted(self._files.items(), reverse=True):
-            statements = list(transaction.statements(lasting=lasting))
-            if not statements:
-                continue
             try:
-                connection.execute("begin immediate")
-                for statement, arguments in statements:
-                    connection.execute(statement, arguments)
-                connection.execute("commit")
+                _execute(connection, transaction.statements(lasting=lasting))
             except sqlite3.Error as exc:
-                if connection.in_transaction:
-                    connection.execute("rollback")
+                if written:
+                    _execute(self._files[True], transaction.inverse())
                 raise Unwritable(f"the repository cannot be written: {exc}") from exc
+            written = True
+
+
+def _execute(connection: sqlite3.Connection, statements: list[Statement]) -> None:
+    """All of them or, raising, none."""
+    if not statements:
+        return
+    try:
+        connection.execute("begin immediate")
+        for statement, arguments in statements:
+            connection.execute(statement, arguments)
+        connection.execute("commit")
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise
 
 
 class Transaction:
@@ -130,6 +152,8 @@ class Transaction:
     ["set", FMRI, GROUP, PROP, TYPE, VALUES]    an empty TYPE keeps the one that it has
     ["unset", FMRI, GROUP, PROP]
     ["snapshot", INSTANCE, NAME, SOURCE]        of SOURCE, a snapshot; "": of what is there now
+    ["record", INSTANCE, NAME, LEVELS]          a snapshot of what never was there: LEVELS is
+                                                {"instance": {GROUP: WIRE}, "service": ..., ...}
     ["unsnapshot", INSTANCE, NAME]
     """
 
@@ -188,6 +212,8 @@ class Transaction:
                 self.changed[entity, ""] = None
                 for name in self.tree.snapshots.get(entity, {}):
                     self.snapshots[entity, name] = None
+                for key in [key for key in self.snapshots if key[0] == entity]:
+                    self.snapshots[key] = None
 
     def group(self, fmri: str, name: str, kind: str, flags: str) -> None:
         check_name(name)
@@ -203,7 +229,7 @@ class Transaction:
         for prop, found in group.properties.items():
             group.properties[prop] = _checked(prop, found.kind, found.values)
         before = self._mine(fmri).get(name)
-        if before is None or not before.same(group):
+        if before is None or not before.same(group) or before.persistent != group.persistent:
             self._change(fmri, name, group)
 
     def ungroup(self, fmri: str, name: str) -> None:
@@ -226,14 +252,24 @@ class Transaction:
             self._change(fmri, name, group)
 
     def snapshot(self, fmri: str, name: str, source: str = "") -> None:
-        check_name(name)
-        if self._find(fmri) is None or not instance_of(fmri):
-            raise NotFound(f"there is no instance {fmri}")
         if source:
             taken = self._snapshot(fmri, source)
         else:
             levels = (("instance", fmri), ("service", service_of(fmri)))
             taken = {level: _lasting(self._find(entity) or {}) for level, entity in levels}
+        self._take(fmri, name, taken)
+
+    def record(self, fmri: str, name: str, levels: dict[str, dict[str, WireGroup]]) -> None:
+        taken = {
+            level: {group: from_wire(wire) for group, wire in groups.items()}
+            for level, groups in levels.items()
+        }
+        self._take(fmri, name, taken)
+
+    def _take(self, fmri: str, name: str, taken: dict[str, Groups]) -> None:
+        check_name(name)
+        if self._find(fmri) is None or not instance_of(fmri):
+            raise NotFound(f"there is no instance {fmri}")
         self.snapshots[fmri, name] = taken
         self.changed[fmri, f"@{name}"] = None
 
@@ -252,9 +288,9 @@ class Transaction:
             self.changed[fmri, f"@{name}"] = None
 
     # -- the end -----------------------------------------------------------------------------------
-    def statements(self, *, lasting: bool) -> list[tuple[str, tuple[object, ...]]]:
+    def statements(self, *, lasting: bool) -> list[Statement]:
         """What one of the two files is to be told."""
-        found: list[tuple[str, tuple[object, ...]]] = []
+        found: list[Statement] = []
         for fmri, groups in self.entities.items():
             if groups is None:
                 for table in ("entity", "pg", "snapshot"):
@@ -262,31 +298,34 @@ class Transaction:
                 continue
             before = self.tree.entities.get(fmri)
             if before is None and lasting:
-                found.append((
-                    "insert into entity select ?, coalesce(max(seq), 0) + 1 from entity", (fmri,)
-                ))  # fmt: skip
-            for name in (before or {}).keys() - groups.keys():
-                found.append(("delete from pg where fmri = ? and name = ?", (fmri, name)))
+                found.append((_ADD_ENTITY, (fmri,)))
+            for name, old in (before or {}).items():
+                now = groups.get(name)
+                if now is None or now.persistent != old.persistent:  # gone, or to the other file
+                    found.append(("delete from pg where fmri = ? and name = ?", (fmri, name)))
             for name, group in groups.items():
                 if group.persistent == lasting and (fmri, name) in self.changed:
-                    body = json.dumps(to_wire(group), separators=(",", ":"))
-                    found.append(("insert or replace into pg values (?, ?, ?)", (fmri, name, body)))
+                    found.append(_put_group(fmri, name, group))
         if lasting:
-            found += self._snapshot_statements()
+            found += [_put_snapshot(*key, taken) for key, taken in self.snapshots.items()]
         return found
 
-    def _snapshot_statements(self) -> list[tuple[str, tuple[object, ...]]]:
-        found: list[tuple[str, tuple[object, ...]]] = []
-        for (fmri, name), taken in self.snapshots.items():
-            if taken is None:
-                found.append(("delete from snapshot where fmri = ? and name = ?", (fmri, name)))
-                continue
-            body = {
-                level: {group: to_wire(found) for group, found in groups.items()}
-                for level, groups in taken.items()
-            }
-            text = json.dumps(body, separators=(",", ":"))
-            found.append(("insert or replace into snapshot values (?, ?, ?)", (fmri, name, text)))
+    def inverse(self) -> list[Statement]:
+        """What puts the file that stays back to what the tree still is."""
+        found: list[Statement] = []
+        for fmri in self.entities:
+            before = self.tree.entities.get(fmri)
+            found.append(("delete from pg where fmri = ?", (fmri,)))
+            if before is None:
+                found.append(("delete from entity where fmri = ?", (fmri,)))
+            elif self.entities[fmri] is None:
+                found.append((_ADD_ENTITY, (fmri,)))
+            for name, group in (before or {}).items():
+                if group.persistent:
+                    found.append(_put_group(fmri, name, group))
+        for fmri, name in self.snapshots:
+            taken = self.tree.snapshots.get(fmri, {}).get(name)
+            found.append(_put_snapshot(fmri, name, taken))
         return found
 
     def take_effect(self) -> None:
@@ -306,9 +345,26 @@ class Transaction:
 _VERBS = {
     name: getattr(Transaction, name)
     for name in (
-        "add", "delete", "group", "put", "ungroup", "set", "unset", "snapshot", "unsnapshot"
+        "add", "delete", "group", "put", "ungroup", "set", "unset", "snapshot", "record",
+        "unsnapshot",
     )
 }  # fmt: skip
+
+
+def _put_group(fmri: str, name: str, group: Group) -> Statement:
+    body = json.dumps(to_wire(group), separators=(",", ":"))
+    return "insert or replace into pg values (?, ?, ?)", (fmri, name, body)
+
+
+def _put_snapshot(fmri: str, name: str, taken: dict[str, Groups] | None) -> Statement:
+    if taken is None:
+        return "delete from snapshot where fmri = ? and name = ?", (fmri, name)
+    body = {
+        level: {group: to_wire(found) for group, found in groups.items()}
+        for level, groups in taken.items()
+    }
+    text = json.dumps(body, separators=(",", ":"))
+    return "insert or replace into snapshot values (?, ?, ?)", (fmri, name, text)
 
 
 def _lasting(groups: Groups) -> Groups:

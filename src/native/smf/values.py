@@ -21,7 +21,10 @@ def _number(least: int, most: int) -> Callable[[str], str]:
     def number(text: str) -> str:
         digits = text.removeprefix("-")
         base = 16 if digits[:2].lower() == "0x" else 10
-        value = int(text, base)
+        try:
+            value = int(text, base)
+        except ValueError:
+            value = most + 1
         if not least <= value <= most or "_" in text:
             raise ValueError(f"a number from {least} to {most}")
         return str(value)
@@ -35,13 +38,17 @@ def _time(text: str) -> str:
         raise ValueError("seconds, with nanoseconds after a dot")
     if len(fraction) > 9:
         raise ValueError("at most nine digits of a second")
-    return f"{int(seconds)}.{fraction.ljust(9, '0')}"
+    sign = "-" if seconds.startswith("-") else ""
+    return f"{sign}{int(seconds.removeprefix('-'))}.{fraction.ljust(9, '0')}"
 
 
 def _opaque(text: str) -> str:
     if len(text) % 2:
         text = "0" + text
-    return bytes.fromhex(text).hex()
+    try:
+        return bytes.fromhex(text).hex()
+    except ValueError:
+        raise ValueError("hexadecimal digits") from None
 
 
 def _string(text: str) -> str:
@@ -118,9 +125,9 @@ def canonical(kind: str, text: str) -> str:
     """A value in its canonical form. BadValue, naming type and value."""
     if kind not in TYPES:
         raise BadValue(f'there is no type "{kind}"; there are {", ".join(TYPES)}')
-    if len(text.encode("utf-8", "surrogateescape")) > MOST_VALUE:
-        raise BadValue(f"a value is at most {MOST_VALUE} bytes long")
     try:
+        if len(text.encode("utf-8", "surrogateescape")) > MOST_VALUE:
+            raise BadValue(f"a value is at most {MOST_VALUE} bytes long")
         return TYPES[kind][1](text)
     except ValueError as exc:
         raise BadValue(f'"{text}" is no {kind}: {exc}') from None

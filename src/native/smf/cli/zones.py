@@ -111,8 +111,24 @@ def run(
     error, or to these functions, clean and without their end.
     """
     environment = [f"{NAME}={zone.name}", f"{ROOT}={zone.root}"]
-    words = ["-i", zone.name, "/usr/bin/env", *environment, NATIVE + command, *argv]
-    return _spawn([program("zlogin"), *words], out or _say, error or _complain)
+    # zlogin joins its words as ssh does, and a shell takes them apart.
+    words = map(_quoted, ["/usr/bin/env", *environment, NATIVE + command, *argv])
+    return _spawn([program("zlogin"), "-i", zone.name, *words], out or _say, error or _complain)
+
+
+def enter(zone: Zone, command: str, argv: list[str]) -> int:
+    """Talk to a command of SMF inside a zone, on a terminal of the zone's own; its exit status."""
+    words = ["zlogin", "-Qt", zone.name, *map(_quoted, [NATIVE + command, *argv])]
+    pid = os.posix_spawn(program("zlogin"), words, os.environ)
+    while True:
+        try:
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        except KeyboardInterrupt:  # it is the command's, which goes on
+            continue
+
+
+def _quoted(word: str) -> str:
+    return "'" + word.replace("'", "'\\''") + "'"
 
 
 def _say(line: str) -> None:
