@@ -18,13 +18,14 @@ TOP = Path(__file__).parents[2]
 PATHS = ["src", "src/native"]
 ALLOWED = TOP / "tests/data/startup_modules.txt"
 COMMANDS = ("vmadm", "imgadm", "zoneadm", "zlogin", "hull", "sysinfo", "vminfo")
-SMF = ("svcs", "svcprop")
+SMF = ("svcs", "svcprop", "svcadm")
 MODULES = {name: f"hull.cli.{name}" for name in COMMANDS} | {n: f"smf.cli.{n}" for n in SMF}
 # What a command may have of its own.
 OWN = {
     "imgadm": {
         f"hull.cli.image_{name}" for name in ("make", "progress", "sources", "table", "words")
     },
+    "svcadm": {"smf.actions", "smf.cli.operands", "smf.states"},
     "svcs": {"smf.cli.columns", "smf.states", "smf.view"},
 }
 TOO_DEAR = {

@@ -32,6 +32,7 @@ def svcprop(args: Args) -> int:
         from smf.cli import zones
 
         zones.refuse_inside()
+        zones.read_nothing()
         argv = [word for flag, value in args.given if flag != "-z"
                 for word in ((flag, value) if value else (flag,))]  # fmt: skip
         return zones.run(zones.find(args.value("-z")), "svcprop", [*argv, "--", *args.words])
