@@ -88,6 +88,8 @@ def test_what_is_so_already_changes_nothing(do: Applier) -> None:
 def test_groups_and_dependents_are_deleted_and_made(do: Applier) -> None:
     do(config(foo="1") + instance())
     do(instance(), service="site/b")
+    do.apply(dependent(rest="delete='true'") + instance())
+    assert do.changed == []
     do.apply(dependent() + instance())
     assert do.client.attached("svc:/site/b")["x_b"].value("entities") == X
     delete = "<property_group name='config' type='application' delete='true'/>"
