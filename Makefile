@@ -42,11 +42,13 @@ check:
 	$(BIN)/python tools/dead_code.py
 	$(BIN)/codespell src tests docs bin tools bench image README.md NEWS.md CONTRIBUTING.md
 	shellcheck tools/*.sh .ci/run
+	shellcheck -x src/native/smf/lib/svc/share/*.sh $$(grep -l "^#!/bin/sh" src/native/smf/lib/svc/method/*)
 	$(BIN)/pytest -q tests/unit tests/integration/test_startup.py
 
 test: check images
 	@tools/setup.sh dev lab
 	HULL_REQUIRE=all $(BIN)/pytest tests/integration
+	HULL_REQUIRE=all $(BIN)/pytest tests/smf
 	HULL_REQUIRE=all $(BIN)/pytest tests/isolation
 	HULL_REQUIRE=all $(BIN)/pytest tests/acceptance
 	HULL_REQUIRE=all $(BIN)/pytest tests/torture

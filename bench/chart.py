@@ -21,6 +21,7 @@ COLOURS = {
     "nspawn": "#c2255c",
     "zstd alone": "#868e96",
     "disk alone": "#495057",
+    "methods alone": "#868e96",
 }
 STYLE = """\
 text { font: 13px system-ui, sans-serif; fill: #212529 }

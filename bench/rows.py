@@ -67,6 +67,14 @@ ROWS = (
     Row(key="import", title="`imgadm import` of the {size} MB image, local server, zstd"),
     Row(key="import share", title="the same, against the slower of decompressor and disk", goal=80,
         unit="%", at_least=True),
+    Row(key="smf boot", title="500 services, 20 deep: svc.init until the milestone",
+        ratios={"methods alone": 1 / 2}),
+    Row(key="smf restart", title="restart of the first of them, and so of all"),
+    Row(key="smf svcs", title="`svcs -a`, 500 services", goal=60),
+    Row(key="smf memory", title="startd and configd, 20 services (PSS)", goal=8, unit="MiB"),
+    Row(key="smf memory init", title="svc.init, of which they are forks (PSS)", unit="MiB"),
+    Row(key="smf memory 500", title="startd and configd, 500 services (PSS)", unit="MiB"),
+    Row(key="smf wakeups", title="wake-ups of all three at rest", goal=0, unit="/s"),
 )  # fmt: skip
 
 HEAD = ("row", "Hull, median (min)", "goal", "peers, median", "ratio got / wanted", "holds")

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
-from bench import images, sections
+from bench import images, sections, smf
 from bench.chart import draw
 from bench.contender import Contender
 from bench.hull import Hull, HullCommands
@@ -25,7 +25,7 @@ from bench.rows import table
 from bench.sandbox import Failed, Sandbox
 from bench.sections import Counts
 
-GROUPS = ("life", "many", "thousand", "systemd", "native", "import", "scale")
+GROUPS = ("life", "many", "thousand", "systemd", "native", "import", "scale", "smf")
 
 
 @dataclass(frozen=True)
@@ -170,10 +170,16 @@ def measure(
 ) -> tuple[Results, dict[str, object]]:
     """Everything that is set up here is gone when it returns, however it does."""
     counts = Counts(8, 16, 50) if given.quick else Counts(20, 50, 1000)
+    alone = Results()
+    if "smf" in groups:
+        say("smf")
+        smf.measure(max(2, n // 2), alone)
+        if groups == ["smf"]:
+            return alone, asdict(counts)
     name = f"hullbench{secrets.token_hex(3)}"
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix=name, dir="/var/tmp")))
-        bench = Bench(directory, stack)
+        bench = Bench(directory, stack, alone)
         say("building the images")
         tiny = images.make_tiny(directory)
         big = tiny if given.quick else images.make_big(directory)

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MPL-2.0
 """What the commands say and how they end (facts 6, 7, 9, 14)."""
 
-import json
+import os
 import re
+import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.smf.manifests import counted
-from tests.smf.world import World, until
+from tests.smf.manifests import Needs, counted
+from tests.smf.processes import read_process
+from tests.smf.world import BIN, World, until
 
 
 def test_29_a_star_is_in_the_state_unless_the_next_one_is_shown(world: World) -> None:
@@ -103,12 +106,17 @@ def test_svcadm_without_words(world: World) -> None:
     world.svcadm("milestone", "svc:/milestone/nosuch:default", status=2)
 
 
-def test_there_are_no_zones_in_a_zone(world: World) -> None:
-    for command, words in (("svcs", ()), ("svcadm", ("enable",)), ("svcprop", ())):
-        if command == "svcadm":
-            continue
-        done = world.run(command, "-z", "nosuchzone", *words, "x", status=1)
-        assert done.stderr.strip()
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("svcs", ()), ("svcs", ("-x",)), ("svcprop", ()), ("svcadm", ("enable",)), ("svccfg", ())],
+)
+def test_a_zone_that_there_is_not(world: World, command: str, words: tuple[str, ...]) -> None:
+    """Nor is there any inside a zone."""
+    before = ("-z", "nosuchzone") if command in ("svcadm", "svccfg") else ()
+    after = () if before else ("-z", "nosuchzone")
+    operand = "list" if command == "svccfg" else "site/x"
+    done = world.run(command, *before, *words, *after, operand, status=1)
+    assert done.stderr.strip()
 
 
 def test_01_enable_does_not_help_in_maintenance_and_disable_leaves_it(world: World) -> None:
@@ -146,20 +154,13 @@ def test_mark_immediately_leaves_the_processes(world: World) -> None:
     world.svcadm("mark", "-I", "maintenance", t.fmri)
     t.becomes("maintenance")
     assert t.runs("stop") == 0
-    from tests.smf.processes import read_process
-
     assert read_process(pid)
-    import os
-    import signal
-
     os.kill(pid, signal.SIGKILL)
     t.disable()
 
 
 def test_a_service_that_asks_for_itself_is_told_apart(world: World) -> None:
     """No terminal, and inside a service: a service request, not an administrator's."""
-    from tests.smf.world import BIN
-
     asked = f"{BIN}/svcadm mark maintenance svc:/site/xasked:default"
     t = world.service("site/xasked")
     t.enable()
@@ -190,10 +191,6 @@ def test_svcprop_forms(world: World) -> None:
 
 
 def test_svcprop_w_waits_for_a_change(world: World) -> None:
-    import subprocess
-
-    from tests.smf.world import BIN
-
     t = world.service("site/xw", groups="")
     waiting = subprocess.Popen(
         [str(BIN / "svcprop"), "-w", "-p", "restarter/state", t.fmri],
@@ -229,15 +226,11 @@ def test_output_has_no_control_characters(world: World) -> None:
 
 
 def test_everybody_may_look_and_only_root_may_touch(world: World) -> None:
-    import subprocess
-
-    from tests.smf.world import BIN
-
     t = world.service("site/xuser")
     for path in (world.root / "run", world.root / "run/svc"):
         assert path.stat().st_mode & 0o005 == 0o005
 
-    def nobody(*words: str) -> "subprocess.CompletedProcess[str]":
+    def nobody(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(BIN / words[0]), *words[1:]], env=world.environment, user=65534, group=65534,
             extra_groups=[], capture_output=True, text=True, timeout=60, check=False,
@@ -253,10 +246,12 @@ def test_everybody_may_look_and_only_root_may_touch(world: World) -> None:
 
 
 def test_the_dependency_graph_is_drawn(world: World) -> None:
-    world.service("site/xgraph")
-    dot = world.svcs("--graph", "-")
+    world.service("site/xgraph-b")
+    world.service("site/xgraph-a", needs=[Needs("site/xgraph-b")])
+    dot = world.svcs("--graph", "-", "site/xgraph-a", "site/xgraph-b")
     assert dot.lstrip().startswith("digraph")
-    assert json.dumps("svc:/site/xgraph:default")[1:-1] in dot or "site/xgraph" in dot
+    assert "xgraph-a" in dot
+    assert "->" in dot
 
 
 def test_the_logs_path_is_where_the_log_is(world: World) -> None:

@@ -13,6 +13,7 @@ from tests.smf.manifests import (
     method,
     service,
 )
+from tests.smf.processes import read_process
 from tests.smf.world import Subject, World, until
 
 
@@ -76,7 +77,7 @@ def test_12_composition_is_per_property_and_listprop_has_none(world: World) -> N
     ))  # fmt: skip
     t = Subject(world, "svc:/site/c12:default")
     assert (t.prop("config/a"), t.prop("config/b")) == ("instance", "service")
-    listed = world.svccfg("-s", t.fmri, "listprop config").stdout.split("\n")
+    listed = world.svccfg("-s", t.fmri, "listprop config/*").stdout.split("\n")
     assert [line.split() for line in listed if line.startswith("config/")] == [
         ["config/a", "astring", "instance"]
     ]
@@ -214,8 +215,6 @@ def test_a_deleted_instance_is_stopped_and_forgotten(world: World) -> None:
     assert t.state == "online"
     world.svccfg("delete", "-f", t.fmri)
     until(lambda: world.svcs(t.fmri, status=None).count("\n") == 1, "it is not there any more")
-    from tests.smf.processes import read_process
-
     until(lambda: read_process(pid) is None, "its daemon has ended")
 
 

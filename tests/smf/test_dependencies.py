@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.smf.manifests import Needs, counted, daemon
+from tests.smf.manifests import Needs, counted, daemon, instance, service
 from tests.smf.world import Subject, World, count_file, until
 
 
@@ -292,19 +292,14 @@ def test_an_instance_that_fails_is_an_error_for_its_dependents(world: World) -> 
 
 
 def test_a_dependency_on_a_service_is_on_any_of_its_instances(world: World) -> None:
-    world.bring(_two_instances("site/dinst"))
+    both_disabled = instance("one") + instance("two")
+    world.bring(service("site/dinst", enabled=None, instances=both_disabled))
     needs = [Needs("site/dinst")]
     a = world.service("site/dinst-a", needs=needs)
     world.svcadm("enable", a.fmri)
     a.stays("offline", 0.5)
     world.svcadm("enable", "svc:/site/dinst:two")
     a.becomes("online")
-
-
-def _two_instances(name: str) -> str:
-    from tests.smf.manifests import instance, service
-
-    return service(name, enabled=None, instances=instance("one") + instance("two"))
 
 
 def test_a_dependent_is_a_dependency_of_the_other(world: World) -> None:

@@ -73,8 +73,8 @@ class World:
         if kind is None:  # else the test has something more interesting to say
             assert not left, f"svc.init has left behind: {left}"
 
-    def boot(self) -> None:
-        """Start svc.init and wait until svc.startd has taken charge."""
+    def boot(self, *, wait: bool = True) -> None:
+        """Start svc.init and, unless told not to, wait until svc.startd has taken charge."""
         command = ["/usr/bin/python3", "-IS", str(BIN / "svc.init"), "--bare", "--root",
                    str(self.root), *self.words]  # fmt: skip
         enter = f'echo $$ > {self.cgroup}/cgroup.procs && exec "$@"'
@@ -83,6 +83,8 @@ class World:
                 ["/bin/sh", "-c", enter, "sh", *command],
                 env=self.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
+        if not wait:
+            return
         door = self.root / "run/svc/repository_door"
         until(lambda: door.exists() or self._init_has_ended(), "svc.configd's door is there")
         self.wait("svc:/system/svc/restarter:default", "online")

@@ -6,13 +6,13 @@ Whatever is wrong is added to `Problems`, so that all of it can be told at once.
 
 import os
 import re
-from collections.abc import Iterable
 from xml.parsers import expat
 
 from smf.errors import SmfError
 
 MOST_BYTES = 16 << 20
 MOST_DEPTH = 32  # of elements; a bundle in a bundle is all that could be deep
+MOST_INCLUDES = 256
 INCLUDE = "xi:include"
 _CONTROL = dict.fromkeys((*range(32), *range(127, 160)), "?")
 HEAD = """<?xml version='1.0'?>
@@ -135,8 +135,8 @@ def parse(text: bytes, name: str, problems: Problems) -> Element | None:
         problems.add(name, exc.lineno, f"not well-formed XML: {why}")
     except _Refused as exc:
         problems.add(name, builder.parser.CurrentLineNumber, str(exc))
-    except ValueError as exc:  # an encoding that there is not, and the like
-        problems.add(name, 1, str(exc))
+    except (LookupError, ValueError) as exc:  # an encoding that there is not, and the like
+        problems.add(name, 1, f"{exc}; save it as UTF-8")
     else:
         if builder.doctype:
             _find_references(text, name, problems)
@@ -173,44 +173,54 @@ def include(root: Element | None, directory: str | None, problems: Problems) -> 
     """Put what `xi:include` names in its place, in a bundle's children. A directory of None has
     no files to include."""
     if root is not None:
-        _include(root, directory, problems, ())
+        _Includer(directory, problems).resolve(root, (os.path.normpath(root.file),))
     return root
 
 
-def _include(
-    bundle: Element, directory: str | None, problems: Problems, within: tuple[str, ...]
-) -> None:
-    children: list[Element] = []
-    for child in bundle.children:
-        if child.tag == INCLUDE and bundle.tag == "service_bundle":
-            children += _included(child, directory, problems, within)
+class _Includer:
+    """Resolves the includes of one manifest."""
+
+    def __init__(self, directory: str | None, problems: Problems) -> None:
+        self.directory = directory
+        self.problems = problems
+        self.left = MOST_INCLUDES
+
+    def resolve(self, bundle: Element, within: tuple[str, ...]) -> None:
+        """`within`: the files that are being included."""
+        children: list[Element] = []
+        for child in bundle.children:
+            if child.tag == INCLUDE and bundle.tag == "service_bundle":
+                children += self._included(child, within)
+            else:
+                self.resolve(child, within)
+                children.append(child)
+        bundle.children = children
+
+    def _included(self, element: Element, within: tuple[str, ...]) -> list[Element]:
+        href = element.attributes.get("href", "")
+        path = _below(self.directory, os.path.dirname(element.file), href)
+        self.left -= 1
+        if path is None:
+            why = f'"{href}" is not included: only files below the manifest\'s directory'
+        elif path in within:
+            why = f"{href} includes itself"
+        elif self.left < 0:
+            why = f"{href} is not included: there are {MOST_INCLUDES} includes already"
         else:
-            _include(child, directory, problems, within)
-            children.append(child)
-    bundle.children = children
+            return self._read(element, path, within)
+        self.problems.at(element, why)
+        return []
 
-
-def _included(
-    element: Element, directory: str | None, problems: Problems, within: tuple[str, ...]
-) -> Iterable[Element]:
-    href = element.attributes.get("href", "")
-    path = _below(directory, os.path.dirname(element.file), href)
-    if path is None:
-        problems.at(
-            element, f'"{href}" is not included: only files below the manifest\'s directory'
-        )
-    elif path in within:
-        problems.at(element, f"{href} includes itself")
-    else:
+    def _read(self, element: Element, path: str, within: tuple[str, ...]) -> list[Element]:
         try:
-            root = parse(_read(path), path, problems)
+            root = parse(_read(path), path, self.problems)
         except SmfError as exc:
-            problems.at(element, f"{href} cannot be included: {exc}")
+            self.problems.at(element, f"cannot be included: {exc}")
             return []
-        if root is not None:
-            _include(root, directory, problems, (*within, path))
-            return [root]
-    return []
+        if root is None:
+            return []
+        self.resolve(root, (*within, path))
+        return [root]
 
 
 def _below(directory: str | None, here: str, href: str) -> str | None:

@@ -189,7 +189,7 @@ def _check(element: Element, problems: Problems, strict: bool) -> None:  # noqa:
 
 
 def _short(text: str) -> str:
-    line = text.split("\n")[0].strip() or text.split()[0]
+    line = text.strip().split("\n")[0]
     return line if len(line) <= 40 else f"{line[:40]}..."
 
 

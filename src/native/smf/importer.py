@@ -219,7 +219,7 @@ def _as_it_runs(
     for side in (base, theirs):
         props = {n: p for n, p in (side.properties if side else {}).items() if n not in fixed}
         props |= {name: has[name] for name in fixed & has.keys()}
-        sides.append(Group(FRAMEWORK, props) if props or side is not None else None)
+        sides.append(Group(FRAMEWORK, props) if props else None)
     return sides[0], sides[1]
 
 

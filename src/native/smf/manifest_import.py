@@ -33,7 +33,7 @@ def run(client: Client, places: Places, report: Report, *, early: bool = False) 
     `report` is told what is wrong with each of those, and the others are done nevertheless.
     `early`: only the platform's manifests, and what is in /etc.
     """
-    tops = places.manifests[:1] if early else places.manifests
+    tops = places.platform if early else places.manifests
     work = _Run(client, report)
     for path in manifests(tops):
         work.use(path, work.import_file)
@@ -155,7 +155,7 @@ def cleanup(
     report: Report,
     inside: dict[str, set[str]] | None = None,
 ) -> list[str]:
-    """Delete the services whose files below these directories are gone; returns them.
+    """Delete the services whose manifests below these directories are gone; returns them.
 
     `inside`: files of which is known which services are in them: others are not any more. A
     directory that is not there at all says nothing.

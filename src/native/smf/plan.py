@@ -59,11 +59,10 @@ class Plan:
     def put(self, fmri: str, name: str, group: Group) -> None:
         before = self.groups(fmri).get(name)
         if before is None or not before.same(group):
-            self._after[fmri][name] = group
+            self.groups(fmri)[name] = group
 
     def drop(self, fmri: str, name: str) -> None:
-        self.groups(fmri)
-        self._after[fmri].pop(name, None)
+        self.groups(fmri).pop(name, None)
 
     def record(self, instance: str, levels: dict[str, Groups]) -> None:
         """What the last import of an instance said."""

@@ -2,7 +2,7 @@
 """Profiles: what is to run here, said after all manifests; and such a profile of what there is."""
 
 from smf import document
-from smf.bundle import PROFILE, Bundle, Dependent, Entity
+from smf.bundle import MANIFEST, PROFILE, Bundle, Dependent, Entity
 from smf.client import Client, retry_stale
 from smf.document import Element, printable
 from smf.errors import SmfError
@@ -16,9 +16,10 @@ def apply(client: Client, bundle: Bundle, report: Report, *, dry_run: bool = Fal
     """Set what a profile says of the services and instances that there are; pass over the others.
 
     Values are overwritten, `enabled` among them. Returns the instances that were changed, or would
-    be: with `dry_run` nothing is, and `report` is told each change. SmfError for a manifest.
+    be: with `dry_run` nothing is, and `report` is told each change. An archive is as good as a
+    profile, once it is imported. SmfError for a manifest.
     """
-    if bundle.kind != PROFILE:
+    if bundle.kind == MANIFEST:
         raise SmfError(f"{printable(bundle.name)} is no profile: `svccfg import` it")
     done: list[tuple[list[str], list[str]]] = []
 

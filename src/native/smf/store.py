@@ -2,7 +2,8 @@
 """The repository on disk: two SQLite files, one that stays and one for the machine's run.
 
 Everything is in memory, too, and only read from there. A transaction is checked as a whole, then
-written, then takes effect; whatever ends configd, it has happened or it has not.
+written, then takes effect; whatever ends configd, it has happened or it has not. Only between the
+two files a crash may come: the lasting one has it then, and the client, not answered, asks again.
 """
 
 import json

@@ -10,66 +10,40 @@ from smf.cli.options import Command
 from smf.cli.svccfg_session import Session
 from smf.notify_params import GLOBAL, PROBLEMS
 from smf.places import Places
-from tests.unit.smf.cli.run import Run
+from tests.unit.smf.cli.admin import Admin
 
 SERVICE, A = "svc:/site/a", "svc:/site/a:default"
-MANIFEST = """<?xml version='1.0'?>
-<service_bundle type='manifest' name='a'>
-  <service name='site/new' version='1' type='service'>
-    <create_default_instance enabled='true'/>
-    <dependent name='new' grouping='require_all' restart_on='none'>
-      <service_fmri value='svc:/site/a'/>
-    </dependent>
-    <exec_method name='start' type='method' exec=':true' timeout_seconds='3'/>
-    <property_group name='config' type='application'>
-      <propval name='port' type='count' value='80'/>
-    </property_group>
-    <template>
-      <common_name><loctext xml:lang='C'>A new one</loctext></common_name>
-      <pg_pattern name='config' type='application' target='this' required='true'>
-        <description><loctext xml:lang='C'>Where it listens.</loctext></description>
-        <prop_pattern name='port' type='count' required='true'>
-          <description><loctext xml:lang='C'>The port.</loctext></description>
-          <cardinality min='1' max='1'/>
-          <constraints><range min='1' max='65535'/></constraints>
-        </prop_pattern>
-      </pg_pattern>
-    </template>
-  </service>
-</service_bundle>
-"""
-NEW = "svc:/site/new:default"
 
 
 @pytest.fixture
-def a(run: Run) -> Run:
+def a(admin: Admin) -> Admin:
     """With an instance that has a property group config."""
-    run.make(A)
-    run.svccfg("-s", A, "addpg config application")
-    return run
+    admin.make(A)
+    admin.svccfg("-s", A, "addpg config application")
+    return admin
 
 
 # -- services and instances ------------------------------------------------------------------------
-def test_add_select_list_delete(run: Run) -> None:
-    run.svccfg("add", "site/a")
-    run.svccfg("-s", "site/a", "add default")
-    run.svccfg("-s", "a", "add", "other")
-    assert run.svccfg("list") == "site/a\n"
-    assert run.svccfg("list", "*b*") == ""
-    assert run.svccfg("-s", "a", "list") == ":properties\ndefault\nother\n"
-    assert run.svccfg("-s", "a:other", "list") == ":properties\n"
-    run.svccfg("-s", "a", "delete other")
-    run.svccfg("delete", "site/a")
-    assert run.local.entities() == []
+def test_add_select_list_delete(admin: Admin) -> None:
+    admin.svccfg("add", "site/a")
+    admin.svccfg("-s", "site/a", "add default")
+    admin.svccfg("-s", "a", "add", "other")
+    assert admin.svccfg("list") == "site/a\n"
+    assert admin.svccfg("list", "*b*") == ""
+    assert admin.svccfg("-s", "a", "list") == ":properties\ndefault\nother\n"
+    assert admin.svccfg("-s", "a:other", "list") == ":properties\n"
+    admin.svccfg("-s", "a", "delete other")
+    admin.svccfg("delete", "site/a")
+    assert admin.local.entities() == []
 
 
-def test_what_an_abbreviation_selects(run: Run) -> None:
-    run.make("svc:/network/smtp:sendmail")
-    run.make("svc:/site/x:one")
-    run.make("svc:/site2/x:one")
+def test_what_an_abbreviation_selects(admin: Admin) -> None:
+    admin.make("svc:/network/smtp:sendmail")
+    admin.make("svc:/site/x:one")
+    admin.make("svc:/site2/x:one")
 
     def selected(word: str, status: int = 0) -> str:
-        return run.svccfg("-s", word, "list", status=status)
+        return admin.svccfg("-s", word, "list", status=status)
 
     assert selected("smtp") == ":properties\nsendmail\n"
     assert selected("network/smtp:sendmail") == selected("*sendmail") == ":properties\n"
@@ -81,11 +55,11 @@ def test_what_an_abbreviation_selects(run: Run) -> None:
 @pytest.mark.parametrize(
     "line", ["add site/a", "add", "add a b", "add -x", "add a*", "delete nosuch"]
 )
-def test_what_cannot_be_added_or_deleted(a: Run, line: str) -> None:
+def test_what_cannot_be_added_or_deleted(a: Admin, line: str) -> None:
     assert a.svccfg(line, status=2 if line in ("add", "add a b", "add -x") else 1) == ""
 
 
-def test_what_runs_is_not_deleted(a: Run) -> None:
+def test_what_runs_is_not_deleted(a: Admin) -> None:
     a.local.commit(a.in_state(A, "online"))
     a.svccfg("delete", "a", status=1)
     assert A in a.error
@@ -93,14 +67,14 @@ def test_what_runs_is_not_deleted(a: Run) -> None:
     assert A not in a.local.entities()
 
 
-def test_unselect(a: Run) -> None:
+def test_unselect(a: Admin) -> None:
     out = a.svccfg("-f", str(script(a, "select a\nselect default\nunselect\nlist\nunselect\nlist")))
     assert out == ":properties\ndefault\nsite/a\n"
     a.svccfg("unselect", status=2)
 
 
-def script(run: Run, text: str) -> Path:
-    path = run.local.directory / "script"
+def script(admin: Admin, text: str) -> Path:
+    path = admin.local.directory / "script"
     path.write_text(text)
     return path
 
@@ -126,7 +100,7 @@ def script(run: Run, text: str) -> Path:
         ('config/x = astring: "(x)"', 'astring  "(x)"'),
     ],
 )
-def test_setprop(a: Run, line: str, listed: str) -> None:
+def test_setprop(a: Admin, line: str, listed: str) -> None:
     a.svccfg("-s", A, f"setprop {line}")
     assert a.svccfg("-s", A, "listprop config/x") == f"config/x  {listed}\n"
 
@@ -152,7 +126,7 @@ def test_setprop(a: Run, line: str, listed: str) -> None:
         ("config/has = count: 1", 1, "of type astring"),
     ],
 )
-def test_setprop_refuses(a: Run, line: str, status: int, said: str) -> None:
+def test_setprop_refuses(a: Admin, line: str, status: int, said: str) -> None:
     a.svccfg("-s", A, "setprop config/has = astring: a")
     before = a.local.store.generation
     a.svccfg("-s", A, f"setprop {line}", status=status)
@@ -160,7 +134,7 @@ def test_setprop_refuses(a: Run, line: str, status: int, said: str) -> None:
     assert a.local.store.generation == before
 
 
-def test_a_property_that_is_there_needs_no_type(a: Run) -> None:
+def test_a_property_that_is_there_needs_no_type(a: Admin) -> None:
     a.svccfg("-s", A, "setprop config/x = count: 5")
     a.svccfg("-s", A, "setprop config/x = 6")
     a.svccfg("-s", A, "addpropvalue config/x 7")
@@ -177,7 +151,7 @@ def test_a_property_that_is_there_needs_no_type(a: Run) -> None:
     assert "config" not in a.local.attached(A)
 
 
-def test_groups(a: Run) -> None:
+def test_groups(a: Admin) -> None:
     a.svccfg("-s", A, "addpg now application P")
     assert a.svccfg("-s", A, "listpg") == (
         "config  application\nnow     application  NONPERSISTENT\n"
@@ -192,7 +166,7 @@ def test_groups(a: Run) -> None:
     assert "select" in a.error
 
 
-def test_nothing_is_composed(a: Run) -> None:
+def test_nothing_is_composed(a: Admin) -> None:
     a.svccfg("-s", SERVICE, "addpg above application")
     a.svccfg("-s", SERVICE, "setprop above/x = count: 1")
     assert "above" not in a.svccfg("-s", A, "listprop")
@@ -200,13 +174,13 @@ def test_nothing_is_composed(a: Run) -> None:
     assert a.svccfg("-s", SERVICE, "listprop above") == "above  application\n"
 
 
-def test_terminals_obey_nothing_that_is_listed(a: Run) -> None:
+def test_terminals_obey_nothing_that_is_listed(a: Admin) -> None:
     a.svccfg("-s", A, 'setprop config/x = astring: "a\x1b[31m\tb"')
     assert a.svccfg("-s", A, "listprop config/x") == 'config/x  astring  "a?[31m\tb"\n'
 
 
 # -- environment -----------------------------------------------------------------------------------
-def test_setenv(a: Run) -> None:
+def test_setenv(a: Admin) -> None:
     a.svccfg("-s", A, "setenv X 1", status=1)
     a.svccfg("-s", SERVICE, "addpg start method")
     a.svccfg("-s", A, "setenv X 1")
@@ -226,7 +200,7 @@ def test_setenv(a: Run) -> None:
     a.svccfg("-s", SERVICE, "setenv -i X 1", status=2)
 
 
-def test_editprop_lists_what_it_would_set(a: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_editprop_lists_what_it_would_set(a: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     a.svccfg("-s", A, 'setprop config/x = astring: ("a b" c)')
     a.svccfg("-s", A, 'setprop config/y = astring: "two\nlines"')
     a.svccfg("-s", A, "setprop config/z = count: 1")
@@ -245,7 +219,7 @@ def test_editprop_lists_what_it_would_set(a: Run, monkeypatch: pytest.MonkeyPatc
 
 
 # -- snapshots -------------------------------------------------------------------------------------
-def test_snapshots(a: Run) -> None:
+def test_snapshots(a: Admin) -> None:
     a.svccfg("-s", A, "setprop config/x = count: 1")
     a.svccfg("-s", A, "refresh")
     assert a.value(A, "restarter_actions", "refresh")
@@ -271,14 +245,14 @@ listprop config/x
     assert a.error.startswith("svccfg: line 3: a snapshot cannot be changed")
 
 
-def test_a_service_is_refreshed_in_all_its_instances(a: Run) -> None:
+def test_a_service_is_refreshed_in_all_its_instances(a: Admin) -> None:
     a.make("svc:/site/a:other")
     a.svccfg("-s", SERVICE, "refresh")
     assert a.value("svc:/site/a:other", "restarter_actions", "refresh")
 
 
 # -- notifications ---------------------------------------------------------------------------------
-def test_notifications(a: Run) -> None:
+def test_notifications(a: Admin) -> None:
     a.svccfg("-s", A, "setnotify", "to-maintenance", "mailto:root?reply-to=a@x")
     a.svccfg("setnotify", "-g", "to-maintenance,from-online", "https://h/?a=b")
     a.svccfg("setnotify", "problem-diagnosed", "mailto:a@x")
@@ -313,139 +287,24 @@ def test_notifications(a: Run) -> None:
         a.svccfg(line, status=status)
 
 
-# -- files -----------------------------------------------------------------------------------------
-@pytest.fixture
-def imported(a: Run, tmp_path: Path) -> Run:
-    path = tmp_path / "new.xml"
-    path.write_text(MANIFEST)
-    a.svccfg("import", str(path))
-    return a
-
-
-def test_import_and_what_comes_of_it(imported: Run, tmp_path: Path) -> None:
-    run = imported
-    assert run.value(NEW, "general", "enabled") == ("true",)
-    assert "new" in run.local.attached(SERVICE)
-    assert run.svccfg("inventory", str(tmp_path / "new.xml")) == f"{NEW}\nsvc:/site/new\n"
-    run.svccfg("validate", str(tmp_path / "new.xml"))
-    run.svccfg("-s", NEW, "validate")
-    exported = run.svccfg("export", "site/new")
-    assert "value='80'" in exported
-    run.svccfg("export", "site/new", ">", str(tmp_path / "out.xml"))
-    assert (tmp_path / "out.xml").read_text() == exported
-    run.svccfg("delete", "site/new")
-    assert "new" not in run.local.attached(SERVICE)
-    run.svccfg("import", str(tmp_path / "out.xml"))
-    assert run.svccfg("export", "site/new") == exported
-
-
-def test_an_instance_is_exported_with_its_service(
-    imported: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert svccfg.COMMAND.main(["export", NEW]) == 0
-    said = capsys.readouterr()
-    assert "site/new" in said.out
-    assert "is an instance" in said.err
-    imported.svccfg("export", "new:default", status=1)
-
-
-def test_an_archive_brings_back_what_was(imported: Run, tmp_path: Path) -> None:
-    run = imported
-    run.svccfg("archive", ">", str(tmp_path / "all.xml"))
-    run.svcadm("disable", NEW)
-    run.svccfg("-s", "site/new", "setprop config/port = 90")
-    run.svccfg("restore", str(tmp_path / "all.xml"))
-    assert run.value(NEW, "general", "enabled") == ("true",)
-    assert run.value("svc:/site/new", "config", "port") == ("80",)
-    run.svccfg("restore", str(tmp_path / "new.xml"), status=1)
-
-
-def test_profiles(imported: Run, tmp_path: Path) -> None:
-    run = imported
-    profile = run.svccfg("extract")
-    run.svcadm("disable", NEW)
-    path = tmp_path / "profile.xml"
-    path.write_text(profile)
-    assert NEW in run.svccfg("apply", "-n", str(path))
-    assert run.value(NEW, "general", "enabled") == ("false",)
-    run.svccfg("apply", str(path))
-    assert run.value(NEW, "general", "enabled") == ("true",)
-    run.svccfg("import", str(path), status=1)
-    assert "apply" in run.error
-    run.svccfg("apply", str(tmp_path / "new.xml"), status=1)
-
-
-def test_files_that_are_none(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "bad.xml").write_text("<service_bundle>")
-    (tmp_path / "good.xml").write_text(MANIFEST)
-    run.svccfg("import", str(tmp_path), status=1)
-    assert "bad.xml:" in run.error
-    assert "1 of 2" in run.error
-    assert NEW in run.local.entities()
-    for line in ("import /nowhere", f"import {tmp_path}/bad.xml", "inventory /nowhere"):
-        run.svccfg(line, status=1)
-    run.svccfg("import", status=2)
-    run.svccfg(f"export site/new > {tmp_path}/no/such/file", status=1)
-    run.svccfg("export site/new >", status=2)
-    run.svccfg("list > x", status=2)
-
-
-def test_templates_are_minded(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "bad.xml"
-    path.write_text(MANIFEST.replace("value='80'", "value='99999'"))
-    run.svccfg("import", "-V", str(path), status=1)
-    assert NEW not in run.local.entities()
-    assert svccfg.COMMAND.main(["import", "-p", str(tmp_path / "done"), str(path)]) == 0
-    assert 'config/port may not be "99999"' in capsys.readouterr().err
-    assert (tmp_path / "done").read_text() == f"1/1 {path}\n"
-    run.svccfg("validate", NEW, status=1)
-
-
-def test_describe(imported: Run) -> None:
-    run = imported
-    said = run.svccfg("-s", "site/new", "describe", "-v", "config*")
-    assert (
-        said
-        == """\
-config  application
-    Where it listens.
-    required: true
-    target: this
-config/port  count  80
-    The port.
-    required: true
-    values: 1 to 1
-    allowed: 1 to 65535
-"""
-    )
-    assert "A new one" in run.svccfg("-s", "site/new", "describe")
-    assert "The port." in run.svccfg("-s", NEW, "describe", "-t")
-
-
-def test_manifests_that_are_remembered(run: Run, tmp_path: Path) -> None:
-    run.svccfg("cleanup")
-    run.svccfg("delhash", "/nowhere", status=1)
-    run.svccfg("delhash", "-d", "/nowhere", status=1)
-
-
 # -- the command itself ----------------------------------------------------------------------------
-def test_help_names_them_all(run: Run) -> None:
-    listed = run.svccfg("help")
+def test_help_names_them_all(admin: Admin) -> None:
+    listed = admin.svccfg("help")
     for verb in svccfg.COMMAND.verbs:
         assert f"{verb.name} " in listed
-        assert run.svccfg("help", verb.name).startswith(verb.name)
-        assert run.svccfg(verb.name, "--help")
-    run.svccfg("help", "nosuch", status=2)
+        assert admin.svccfg("help", verb.name).startswith(verb.name)
+        assert admin.svccfg(verb.name, "--help")
+    admin.svccfg("help", "nosuch", status=2)
 
 
 @pytest.mark.parametrize(
     "words", [("nosuch",), ("-x",), ("-f", "x", "list"), ("=",), ("-s",), ("list", "a", "b")]
 )
-def test_wrong_usage(run: Run, words: tuple[str, ...]) -> None:
-    run.svccfg(*words, status=2)
+def test_wrong_usage(admin: Admin, words: tuple[str, ...]) -> None:
+    admin.svccfg(*words, status=2)
 
 
-def test_a_file_ends_at_its_first_failure(a: Run) -> None:
+def test_a_file_ends_at_its_first_failure(a: Admin) -> None:
     text = f"select {A}\nsetprop config/x = count: 1\nnosuch\nsetprop config/x = 2\n"
     a.svccfg("-f", str(script(a, text)), status=2)
     assert a.error.startswith("svccfg: line 3: ")
@@ -456,14 +315,14 @@ def test_a_file_ends_at_its_first_failure(a: Run) -> None:
     a.svccfg("set", "-vV", status=2)
 
 
-def test_another_repository(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_repository(admin: Admin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = str(tmp_path / "other.db")
     monkeypatch.setattr(Places, "__init__", _below(tmp_path, Places.__init__))
-    out = run.svccfg("-f", str(script(run, f"add here\nrepository {other}\nadd there\nlist")))
+    out = admin.svccfg("-f", str(script(admin, f"add here\nrepository {other}\nadd there\nlist")))
     assert out == "there\n"
-    assert run.svccfg("list") == "here\n"
+    assert admin.svccfg("list") == "here\n"
     monkeypatch.setenv(svccfg.REPOSITORY, other)
-    assert run.svccfg("list") == "there\n"
+    assert admin.svccfg("list") == "there\n"
 
 
 def _below(root: Path, original: object) -> object:
@@ -473,7 +332,7 @@ def _below(root: Path, original: object) -> object:
     return init
 
 
-def test_the_prompt(a: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_prompt(a: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([
         "nosuch", "select a:default", "setprop config/x = astring: (a", "b)", 'listprop "config/x"',
         ")", "selectsnap running", "exit",
@@ -495,7 +354,7 @@ def test_the_prompt(a: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert said.err.count("svccfg: ") == 2
 
 
-def test_completion(a: Run) -> None:
+def test_completion(a: Admin) -> None:
     session = Session(a.local, Places("/nonexistent"))
     names = [verb.name for verb in svccfg.COMMAND.verbs]
 

@@ -8,7 +8,7 @@ from smf.cli.options import Args
 from tests.unit.smf.local import Local
 
 
-class Run:
+class Admin:
     """What a command says: status, output and messages."""
 
     def __init__(
