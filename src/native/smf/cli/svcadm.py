@@ -257,6 +257,7 @@ class Svcadm(Command):
         for state in before.get("-S", []):
             inside += ["-S", state]
         zones.refuse_inside()
+        zones.read_nothing()
         chosen = [zones.find(before["-z"][-1])] if "-z" in before else zones.running()
         argv = [*inside, *rest]
         statuses = [
