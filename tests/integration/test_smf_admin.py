@@ -201,6 +201,21 @@ def test_svccfg_in_a_zone(host: Host, tmp_path: Path) -> None:
     assert "config" not in host.clients["global"].attached(A)
 
 
+def test_two_at_once_lose_nothing(host: Host, tmp_path: Path) -> None:
+    host.clients["global"].commit([
+        ["group", A, "config", "application", ""], ["set", A, "config", "x", "count", []],
+    ])  # fmt: skip
+    started = []
+    for first in (0, 100):
+        commands = tmp_path / f"commands{first}"
+        lines = [f"addpropvalue config/x {number}\n" for number in range(first, first + 50)]
+        commands.write_text("".join(lines))
+        started.append(host.start("svccfg", "-s", A, "-f", str(commands)))
+    assert [process.wait(60) for process in started] == [0, 0]
+    found = host.clients["global"].attached(A)["config"].values("x")
+    assert sorted(map(int, found)) == [*range(50), *range(100, 150)]
+
+
 # -- the prompt ------------------------------------------------------------------------------------
 class Terminal:
     """svccfg on a terminal of its own."""

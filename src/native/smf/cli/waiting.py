@@ -109,7 +109,10 @@ class Wait:
         """Sleep until something has changed; which instances."""
         if not select.select([self.watcher], [], [], max(patience, 0))[0]:
             return set()
-        chunk = self.watcher.recv(1 << 16)
+        try:
+            chunk = self.watcher.recv(1 << 16)
+        except ConnectionResetError:
+            chunk = b""
         if not chunk:  # configd ended: watch the new one, and see what has happened meanwhile
             self.watcher.close()
             self.watcher, self.received = self.client.watch(), b""
