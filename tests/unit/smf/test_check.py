@@ -18,7 +18,9 @@ def group(kind: str, **values: str | list[str]) -> Group:
 def templates(**limits: str | list[str]) -> Groups:
     """The group config is required, and of its property port `limits` are said."""
     return {
-        "tm_pg": group(PG_PATTERN, name="config", type="application", required="true", target="this"),
+        "tm_pg": group(
+            PG_PATTERN, name="config", type="application", required="true", target="this"
+        ),
         "tm_prop": group(PROP_PATTERN, pg_pattern="tm_pg", name="port", **limits),
     }  # fmt: skip
 

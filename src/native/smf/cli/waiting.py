@@ -90,8 +90,8 @@ class Wait:
         """Whether it is in maintenance only because startd has not come to it yet."""
         if world is not None:
             return False
-        asked = groups.get("restarter_actions")
-        if asked and "maint_off" in asked.properties:
+        cleared = int(value(groups, "restarter_actions", "maint_off", "0"))
+        if cleared > _nanoseconds(_since(groups)):
             return True
         return not self.up and self.maintained.get(fmri) == _since(groups)
 
@@ -136,6 +136,12 @@ def running_view(client: Client, fmri: str) -> Groups:
 
 def _state(groups: Groups) -> str:
     return value(groups, "restarter", "state")
+
+
+def _nanoseconds(moment: str) -> int:
+    """A value of type time."""
+    seconds, _, fraction = moment.partition(".")
+    return int(seconds or 0) * 10**9 + int(fraction.ljust(9, "0"))
 
 
 def _since(groups: Groups) -> str:

@@ -255,6 +255,16 @@ def test_what_is_in_maintenance_stays_there_when_it_is_enabled(admin: Admin) -> 
     admin.svcadm("enable", "-s", A, status=3)
 
 
+def test_what_was_cleared_just_now_may_leave_maintenance(admin: Admin) -> None:
+    admin.make(A, state="maintenance", enabled=True)
+    admin.svcadm("clear", A)
+    startd(admin, admin.in_state(A, "offline", "2", "online"), admin.in_state(A, "online", "3"))
+    admin.svcadm("enable", "-s", A)
+    later = str(time.time() + 100)[:14]
+    admin.local.commit(admin.in_state(A, "maintenance", later))
+    admin.svcadm("enable", "-s", A, status=3)  # what was cleared was another time
+
+
 def test_somebody_else_disables_it(admin: Admin) -> None:
     admin.make(A, state="offline", enabled=True)
     startd(admin, [["set", A, "general", "enabled", "boolean", ["false"]]])
