@@ -37,6 +37,9 @@ _hull_kind() {
             sed -n '/"snapshots"/,/\]/s/.*"name": "\(.*\)".*/\1/p')"
         ;;
     FIELDS | FIELD,*) [[ $_hull_command == vmadm ]] && _hull_list "$_hull_columns" ;;
+    COLUMN,*) _hull_list "$_hull_svcs_columns" ;;
+    COLUMN) _hull_words "$_hull_svcs_columns" ;;
+    FMRI | PATTERN) _hull_words "$(svcs -H -a -o svc 2>/dev/null)" ;;
     FIELD=VALUE)
         [[ $_hull_command == vmadm ]] && compopt -o nospace 2>/dev/null
         [[ $_hull_command == vmadm ]] && _hull_words "${_hull_columns// /= }="

@@ -7,18 +7,26 @@ Usage: tools/completion.py. A unit test says when the committed file is out of d
 
 import argparse
 import importlib
+import importlib.util
 import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 TOP = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TOP / "src"))
+sys.path[:0] = [str(TOP / "src"), str(TOP / "src/native")]
 
 from hull.cli.command import Args, Command, Verb  # noqa: E402  # the path comes first
 from hull.model.columns import COLUMNS  # noqa: E402  # the path comes first
 from hull.model.prop import BRANDS, SUPPORTED  # noqa: E402  # the path comes first
 from hull.model.table import payload_rows  # noqa: E402  # the path comes first
+from smf.cli import options as smf  # noqa: E402  # the path comes first
+from smf.cli.columns import COLUMNS as SVCS_COLUMNS  # noqa: E402  # the path comes first
+
+# SMF also runs in zones, and so has a table of its own, of the same shape.
+AnyCommand = Command | smf.Command
+AnyVerb = Verb | smf.Verb
 
 TARGET = TOP / "share/completion/hull.bash"
 # hulld takes no arguments.
@@ -26,17 +34,23 @@ NOT_COMPLETED = {"hulld"}
 WORD = re.compile(r"[\[\]]|[^\s\[\]]+")
 
 
-def commands() -> list[Command]:
+def commands() -> list[AnyCommand]:
     """Every launcher in bin/ that takes arguments."""
     names = sorted(path.name for path in (TOP / "bin").iterdir() if path.name not in NOT_COMPLETED)
     return [command(name) for name in names]
 
 
-def command(name: str) -> Command:
+def module_of(name: str) -> ModuleType:
+    """The module that a launcher in bin/ starts."""
+    is_smf = importlib.util.find_spec(f"smf.cli.{name}") is not None
+    return importlib.import_module(f"{'smf' if is_smf else 'hull'}.cli.{name}")
+
+
+def command(name: str) -> AnyCommand:
     """A command's table; the few that are not on anybody's way to a VM speak argparse."""
-    module = importlib.import_module(f"hull.cli.{name}")
+    module = module_of(name)
     if hasattr(module, "COMMAND"):
-        table: Command = module.COMMAND
+        table: AnyCommand = module.COMMAND
         return table
     parser: argparse.ArgumentParser = module.parser()
     arguments: list[str] = []
@@ -53,7 +67,7 @@ def no_run(args: Args) -> int:
     raise NotImplementedError
 
 
-def slots(verb: Verb) -> list[str]:
+def slots(verb: AnyVerb) -> list[str]:
     """What may stand at each position, from the synopsis: `A|B` are alternatives, `…` repeats."""
     found: list[str] = []
     position, starts, takes_value = 0, [0], False
@@ -101,7 +115,7 @@ def array(name: str, pairs: Iterable[tuple[str, str]]) -> str:
     return "\n".join([f"declare -gA {name}=(", *lines, ")"])
 
 
-def tables(known: list[Command]) -> str:
+def tables(known: list[AnyCommand]) -> str:
     """The commands as bash arrays; keys are `COMMAND VERB`, or `COMMAND` alone."""
     verbs = [
         (f"{command.name} {name}".rstrip(), verb)
@@ -124,6 +138,7 @@ def tables(known: list[Command]) -> str:
             array("_hull_options", options),
             array("_hull_slots", ((key, " ".join(slots(verb))) for key, verb in verbs)),
             f'_hull_columns="{" ".join(sorted(COLUMNS))}"',
+            f'_hull_svcs_columns="{" ".join(map(str.lower, SVCS_COLUMNS))}"',
             f'_hull_properties="{" ".join(updatable())}"',
             f'_hull_brands="{" ".join(brands())}"',
         ]

@@ -7,9 +7,9 @@ again, as all requests can be: they say what is to be, not what is to change.
 """
 
 import json
-import socket
 import time
-from collections.abc import Callable
+from _socket import AF_UNIX, SOCK_STREAM, socket  # a command's start path: socket is dear
+from collections.abc import Callable, Sequence
 
 from smf.errors import BY_CODE, Broken, SmfError, Stale
 from smf.tree import Groups, Wire, compose, from_wire
@@ -24,7 +24,7 @@ class Client:
     def __init__(self, path: str) -> None:
         """`path`: configd's socket. Connects when first asked."""
         self.path = path
-        self._socket: socket.socket | None = None
+        self._socket: socket | None = None
         self._received = b""
 
     def close(self) -> None:
@@ -54,10 +54,10 @@ class Client:
 
     def _exchange(self, line: bytes) -> dict[str, Wire]:
         if self._socket is None:
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection = socket(AF_UNIX, SOCK_STREAM)
             connection.settimeout(PATIENCE)
+            self._socket = connection  # first, so that it is closed if nobody is there
             connection.connect(self.path)
-            self._socket = connection
         self._socket.sendall(line)
         answer: dict[str, Wire] = json.loads(self._line())
         return answer
@@ -95,9 +95,14 @@ class Client:
         """An instance as it sees itself, now or in a snapshot; or a service. NotFound."""
         return compose(*self.read(fmri, snapshot))
 
-    def dump(self, groups: list[str] | None = None) -> dict[str, Groups]:
-        """What is attached to every entity; with names, only these groups of it."""
-        found = self.call("dump", groups=groups)
+    def dump(
+        self, groups: list[str] | None = None, *, kinds: Sequence[str] = (), snapshot: str = ""
+    ) -> dict[str, Groups]:
+        """What is attached to every entity; with names, only these groups, and those of `kinds`.
+
+        With a snapshot: of every instance, composed, as it is in it; or as it is now without it.
+        """
+        found = self.call("dump", groups=groups, kinds=list(kinds), snapshot=snapshot)
         assert isinstance(found, dict)
         return {fmri: _groups(each) for fmri, each in found.items()}
 
@@ -113,7 +118,7 @@ class Client:
         if operations:
             self.call("commit", do=operations, expect=expected or [])
 
-    def watch(self) -> socket.socket:
+    def watch(self) -> socket:
         """A connection of its own that gets a line for each commit from now on; see smf.configd."""
         other = Client(self.path)
         other.call("watch")

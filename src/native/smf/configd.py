@@ -6,7 +6,8 @@ A connection sends a JSON object a line and gets one back: {"ok": ...} or {"erro
 
     list                                   all entities, in the order in which they were made
     read FMRI [SNAPSHOT]                   {"instance": GROUPS, "service": GROUPS}, as attached
-    dump [GROUPS]                          {FMRI: GROUPS} of all; with names, only those groups
+    dump [GROUPS] [KINDS] [SNAPSHOT]       {FMRI: GROUPS} of all; with names, only those groups and
+                                           those of these types; with a snapshot: see Client.dump
     snapshots FMRI                         names
     commit DO [EXPECT]                     see smf.store; root alone
     watch                                  from then on a line {"changed": [[FMRI, GROUP], ...]} for
@@ -24,7 +25,7 @@ from collections.abc import Callable
 from smf.errors import Denied, NotFound, SmfError
 from smf.fmri import instance_of, service_of
 from smf.store import Store
-from smf.tree import Group, Groups, to_wire
+from smf.tree import Group, Groups, compose, to_wire
 
 MOST_REQUEST = 64 << 20  # bytes of a line: the import of a large manifest is one
 MOST_QUESTION = 1 << 16  # bytes of a line of somebody who may only read
@@ -181,16 +182,38 @@ class Configd:
             }
         return {level: _shown(groups, connection) for level, groups in levels.items()}
 
-    def dump(self, connection: Connection, groups: list[str] | None = None) -> dict[str, object]:
-        return {
-            fmri: _shown(
-                found
-                if groups is None
-                else {name: found[name] for name in groups if name in found},
-                connection,
-            )
-            for fmri, found in self.store.tree.entities.items()
-        }
+    def dump(
+        self,
+        connection: Connection,
+        groups: list[str] | None = None,
+        kinds: list[str] | None = None,
+        snapshot: str = "",
+    ) -> dict[str, object]:
+        def wanted(found: Groups) -> Groups:
+            if groups is None:
+                return found
+            if not kinds:
+                return {name: found[name] for name in groups if name in found}
+            return {
+                name: group
+                for name, group in found.items()
+                if name in groups or group.kind in kinds
+            }
+
+        tree = self.store.tree
+        if not snapshot:
+            return {
+                fmri: _shown(wanted(found), connection) for fmri, found in tree.entities.items()
+            }
+        answer: dict[str, object] = {}
+        for fmri in tree.instances():
+            levels = tree.snapshots.get(fmri, {}).get(snapshot) or {
+                "instance": tree.entities[fmri],
+                "service": tree.entities.get(service_of(fmri), {}),
+            }
+            view = compose(wanted(levels["instance"]), wanted(levels["service"]))
+            answer[fmri] = _shown(view, connection)
+        return answer
 
     def snapshots(self, connection: Connection, fmri: str) -> list[str]:
         del connection

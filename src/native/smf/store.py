@@ -14,7 +14,7 @@ import time
 from smf import values
 from smf.errors import BadValue, Exists, NotFound, SmfError, Stale, Unwritable
 from smf.fmri import canonical, check_name, instance_of, service_of
-from smf.tree import VOLATILE, Group, Groups, Property, Tree, from_wire, to_wire
+from smf.tree import VOLATILE, Group, Groups, Property, Tree, WireGroup, from_wire, to_wire
 
 Operation = list[object]
 Statement = tuple[str, tuple[object, ...]]
@@ -153,6 +153,8 @@ class Transaction:
     ["set", FMRI, GROUP, PROP, TYPE, VALUES]    an empty TYPE keeps the one that it has
     ["unset", FMRI, GROUP, PROP]
     ["snapshot", INSTANCE, NAME, SOURCE]        of SOURCE, a snapshot; "": of what is there now
+    ["record", INSTANCE, NAME, LEVELS]          a snapshot of what never was there: LEVELS is
+                                                {"instance": {GROUP: WIRE}, "service": ..., ...}
     ["unsnapshot", INSTANCE, NAME]
     """
 
@@ -251,14 +253,24 @@ class Transaction:
             self._change(fmri, name, group)
 
     def snapshot(self, fmri: str, name: str, source: str = "") -> None:
-        check_name(name)
-        if self._find(fmri) is None or not instance_of(fmri):
-            raise NotFound(f"there is no instance {fmri}")
         if source:
             taken = self._snapshot(fmri, source)
         else:
             levels = (("instance", fmri), ("service", service_of(fmri)))
             taken = {level: _lasting(self._find(entity) or {}) for level, entity in levels}
+        self._take(fmri, name, taken)
+
+    def record(self, fmri: str, name: str, levels: dict[str, dict[str, WireGroup]]) -> None:
+        taken = {
+            level: {group: from_wire(wire) for group, wire in groups.items()}
+            for level, groups in levels.items()
+        }
+        self._take(fmri, name, taken)
+
+    def _take(self, fmri: str, name: str, taken: dict[str, Groups]) -> None:
+        check_name(name)
+        if self._find(fmri) is None or not instance_of(fmri):
+            raise NotFound(f"there is no instance {fmri}")
         self.snapshots[fmri, name] = taken
         self.changed[fmri, f"@{name}"] = None
 
@@ -334,7 +346,8 @@ class Transaction:
 _VERBS = {
     name: getattr(Transaction, name)
     for name in (
-        "add", "delete", "group", "put", "ungroup", "set", "unset", "snapshot", "unsnapshot"
+        "add", "delete", "group", "put", "ungroup", "set", "unset", "snapshot", "record",
+        "unsnapshot",
     )
 }  # fmt: skip
 

@@ -24,12 +24,13 @@ class Usage(SmfError):
 class Args:
     """What the command line said. An option that came twice has both values."""
 
-    __slots__ = ("command", "options", "places", "verb", "words")
+    __slots__ = ("command", "given", "options", "places", "verb", "words")
 
-    def __init__(self, verb: str, words: list[str], options: dict[str, list[str]]) -> None:
+    def __init__(self, verb: str, words: list[str], given: list[tuple[str, str]]) -> None:
         self.verb = verb
         self.words = words
-        self.options = options
+        self.given = given  # options with their values, in their order
+        self.options = _by_flag(given)
         self.command: dict[str, list[str]] = {}  # those before the verb
         self.places = Places()
 
@@ -131,15 +132,27 @@ class Command:
 
 def parse(verb: Verb, argv: list[str]) -> Args:
     """Usage if there is an option that the verb has not."""
-    options, words = take_options(verb.options, argv)
-    return Args(verb.name, words, options)
+    given, words = _take(verb.options, argv)
+    return Args(verb.name, words, given)
 
 
 def take_options(
     known: dict[str, str], argv: Sequence[str]
 ) -> tuple[dict[str, list[str]], list[str]]:
     """(options with their values, the words from the first one on that is no option). Usage."""
+    given, rest = _take(known, argv)
+    return _by_flag(given), rest
+
+
+def _by_flag(given: list[tuple[str, str]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
+    for flag, value in given:
+        found.setdefault(flag, []).append(value)
+    return found
+
+
+def _take(known: dict[str, str], argv: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    found: list[tuple[str, str]] = []
     rest = list(argv)
     while rest and rest[0].startswith("-") and rest[0] != "-":
         word = rest.pop(0)
@@ -160,5 +173,5 @@ def take_options(
             if not rest:
                 raise Usage(f"option {flag} needs a value: {known[flag]}")
             value = rest.pop(0)
-        found.setdefault(flag, []).append(value if known[flag] else "")
+        found.append((flag, value if known[flag] else ""))
     return found, rest
