@@ -121,7 +121,7 @@ class Engine(Restarter):
         vertex = self.graph.vertices[fmri]
         aux = "service_request" if service else "administrative_request"
         if state == DEGRADED:
-            if vertex.state == ONLINE:
+            if vertex.state == ONLINE and vertex.method != "stop":
                 self._become(vertex, DEGRADED, aux)
             return
         if vertex.state == MAINTENANCE:
@@ -137,7 +137,8 @@ class Engine(Restarter):
         """Out of maintenance, or of degraded."""
         vertex = self.graph.vertices[fmri]
         if vertex.state == DEGRADED:
-            self._become(vertex, ONLINE, "clear_request")
+            if vertex.method != "stop":
+                self._become(vertex, ONLINE, "clear_request")
             return
         if vertex.state != MAINTENANCE or vertex.method:
             return
