@@ -7,11 +7,10 @@ what may not start, a disabled instance's stop before those that go with it have
 
 from collections.abc import Callable
 
+from smf import outcome
 from smf.config import Config, Dependency
 from smf.engine import Engine
 from smf.graph import Vertex
-
-from smf import outcome
 from smf.states import DEGRADED, DISABLED, MAINTENANCE, OFFLINE, ONLINE
 from tests.unit.smf.reference import YES, Instance, Needs, Reference
 
@@ -30,7 +29,7 @@ def entity(on: int | str | None) -> str:
 def config(needs: tuple[Needs, ...], *, enabled: bool) -> Config:
     made = Config()
     made.enabled = enabled
-    made.count = 1  # how often it may start is not the subject
+    made.count = 0  # how often it may start is not the subject
     made.dependencies = tuple(
         Dependency(f"d{number}", each.grouping, each.restart_on, tuple(map(entity, each.on)))
         for number, each in enumerate(needs)
@@ -93,7 +92,8 @@ class Driver:
             case "break":
                 if not self.vertex(number).running and name not in self.methods:
                     self.broken.add(number)
-            case "mend":
+            case _:
+                assert event == "mend"
                 self.broken.discard(number)
         self.perform()
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.unit.smf.engine_driver import Driver
 from tests.unit.smf.reference import Instance, Needs, Reference
-from tests.unit.smf.test_reference import HAPPENINGS, graphs
+from tests.unit.smf.test_reference import HAPPENINGS, WEIGHED, graphs
 
 SEEDS = st.integers(0, 1 << 16)
 
@@ -33,17 +33,24 @@ def test_one_event_after_the_other_ends_where_the_rules_say(
         assert driver.states == [each.state for each in model.instances], event
 
 
-@given(graphs(exclude=True), HAPPENINGS, SEEDS)
+# After each happening some methods end, before the next one comes.
+IN_BETWEEN = st.lists(
+    st.tuples(st.sampled_from(WEIGHED), st.integers(0, 5), st.integers(0, 4)), max_size=30
+)
+UP_AND = [("enable", 0, 1)]
+
+
+@given(graphs(exclude=True), IN_BETWEEN, SEEDS)
+@example([()], [*UP_AND, ("disable", 0, 0), ("degraded", 0, 1)], 0)
+@example([()], [*UP_AND, ("degraded", 0, 0), ("restart", 0, 0), ("clear", 0, 4)], 0)
 def test_whatever_happens_while_methods_run_it_comes_to_rest_as_it_should(
-    graph: list[tuple[Needs, ...]], happenings: list[tuple[str, int]], seed: int
+    graph: list[tuple[Needs, ...]], happenings: list[tuple[str, int, int]], seed: int
 ) -> None:
-    chance = random.Random(seed)
-    driver = Driver(graph, chance.randrange)
-    for event, which in happenings:
+    driver = Driver(graph, random.Random(seed).randrange)
+    for event, which, ends in happenings:
         driver.happens(event, which % len(graph))
-        for _ in range(chance.randrange(3)):
-            if driver.methods:
-                driver.end_one()
+        for _ in range(min(ends, len(driver.methods))):
+            driver.end_one()
     driver.rest(most(graph) * (len(happenings) + 1))
     driver.judge()
 
