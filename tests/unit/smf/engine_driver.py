@@ -97,6 +97,17 @@ class Driver:
                 self.broken.discard(number)
         self.perform()
 
+    def die(self) -> None:
+        """startd is killed. What the next one finds is the states; methods under way are ended."""
+        before = [self.vertex(number) for number in range(len(self.needs))]
+        self.engine = Engine(lambda path: path in FILES, lambda: 0.0)
+        self.methods.clear()
+        for vertex, needs in zip(before, self.needs, strict=True):
+            found = config(needs, enabled=bool(vertex.config.enabled))
+            self.engine.adopt(vertex.fmri, found, vertex.state, vertex.aux)
+        self.engine.begin()
+        self.perform()
+
     def perform(self) -> None:
         while actions := self.engine.take():
             for what, name, *more in actions:
@@ -132,7 +143,10 @@ class Driver:
         name = names[self.choose(len(names))]
         method = self.methods.pop(name)
         fails = method == "start" and any(fmri(number) == name for number in self.broken)
-        self.engine.ended(name, method, outcome.of_exit(method, 96 if fails else 0))
+        self.ended(name, method, 96 if fails else 0)
+
+    def ended(self, name: str, method: str, status: int) -> None:
+        self.engine.ended(name, method, outcome.of_exit(method, status))
         self.perform()
 
     def rest(self, most: int) -> None:
