@@ -48,6 +48,8 @@ class Engine(Restarter):
         for vertex in list(self.graph.vertices.values()):
             vertex.standing = self.graph.stand(vertex)
         for vertex in list(self.graph.vertices.values()):
+            if vertex.running and self.graph.excluded(vertex):
+                vertex.stop = "dependency"  # which the earlier startd did not get to
             self._touch(vertex)
             self._settle(vertex)
 
