@@ -48,6 +48,8 @@ class Engine(Restarter):
         for vertex in list(self.graph.vertices.values()):
             vertex.standing = self.graph.stand(vertex)
         for vertex in list(self.graph.vertices.values()):
+            if vertex.running and self.graph.excluded(vertex):
+                vertex.stop = "dependency"  # which the earlier startd did not get to
             self._touch(vertex)
             self._settle(vertex)
 
@@ -121,7 +123,7 @@ class Engine(Restarter):
         vertex = self.graph.vertices[fmri]
         aux = "service_request" if service else "administrative_request"
         if state == DEGRADED:
-            if vertex.state == ONLINE:
+            if vertex.state == ONLINE and vertex.method != "stop":
                 self._become(vertex, DEGRADED, aux)
             return
         if vertex.state == MAINTENANCE:
@@ -137,7 +139,8 @@ class Engine(Restarter):
         """Out of maintenance, or of degraded."""
         vertex = self.graph.vertices[fmri]
         if vertex.state == DEGRADED:
-            self._become(vertex, ONLINE, "clear_request")
+            if vertex.method != "stop":
+                self._become(vertex, ONLINE, "clear_request")
             return
         if vertex.state != MAINTENANCE or vertex.method:
             return

@@ -220,6 +220,16 @@ class Graph:
                     worst = NO
         return worst
 
+    def excluded(self, vertex: Vertex) -> bool:
+        """Whether an instance runs that this one must not run beside."""
+        return any(
+            other.running and other.wanted
+            for dependency in vertex.config.dependencies
+            if dependency.grouping == EXCLUDE_ALL
+            for entity in dependency.entities
+            for other in self.instances(entity)
+        )
+
 
 _VERDICTS: dict[str, Callable[[Graph, tuple[str, ...]], str]] = {
     REQUIRE_ALL: Graph._require_all,

@@ -329,7 +329,9 @@ class Restarter:
         vertex.failures = 0
 
     def _become(self, vertex: Vertex, state: str, aux: str) -> None:
-        vertex.state, vertex.next, vertex.aux = state, NONE, aux
+        vertex.state, vertex.aux = state, aux
+        if not vertex.method:  # else it is still on its way to the next one
+            vertex.next = NONE
         self._do("state", vertex)
         self._touch(vertex)
         if not vertex.running:
