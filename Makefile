@@ -42,6 +42,7 @@ check:
 	$(BIN)/python tools/dead_code.py
 	$(BIN)/codespell src tests docs bin tools bench image README.md NEWS.md CONTRIBUTING.md
 	shellcheck tools/*.sh .ci/run
+	shellcheck -x src/native/smf/lib/svc/share/*.sh $$(grep -l "^#!/bin/sh" src/native/smf/lib/svc/method/*)
 	$(BIN)/pytest -q tests/unit tests/integration/test_startup.py
 
 test: check images

@@ -19,7 +19,7 @@ packages=(python3 python3-h11 crun conmon btrfs-progs nftables libnftables1 ipro
     util-linux mmdebstrap debian-archive-keyring zstd xz-utils bzip2 tar kmod)
 for part in "$@"; do
     case $part in
-    dev) packages+=(python3-venv git busybox-static e2fsprogs iputils-ping openssh-client openssh-server curl tmux procps shellcheck man-db docker-registry squashfs-tools) ;;
+    dev) packages+=(python3-venv git busybox-static e2fsprogs iputils-ping openssh-client openssh-server curl tmux procps shellcheck man-db docker-registry squashfs-tools graphviz) ;;
     lab) packages+=(qemu-system-x86) ;;
     bench) packages+=(podman lxc systemd-container) ;;
     *)

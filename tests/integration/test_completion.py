@@ -23,11 +23,14 @@ list) echo {IMAGE} ;;
 avail) echo {REMOTE} ;;
 esac
 """
+SVCS = """#!/bin/sh
+[ "$*" = "-H -a -o svc" ] && printf '%s\\n' network/ssh site/app
+"""
 
 
 @pytest.fixture
 def bin_(tmp_path: Path) -> Path:
-    for name, text in (("vmadm", VMADM), ("imgadm", IMGADM)):
+    for name, text in (("vmadm", VMADM), ("imgadm", IMGADM), ("svcs", SVCS)):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     return tmp_path
@@ -88,3 +91,10 @@ def test_properties_and_columns(bin_: Path) -> None:
 def test_snapshots(bin_: Path) -> None:
     assert complete(bin_, "vmadm", "rollback-snapshot", UUIDS[0], "") == ["monday"]
     assert complete(bin_, "vmadm", "create-snapshot", UUIDS[0], "") == []
+
+
+def test_services(bin_: Path) -> None:
+    assert complete(bin_, "svcs", "net") == ["network/ssh"]
+    assert complete(bin_, "svcprop", "-p", "general", "s") == ["site/app"]
+    assert complete(bin_, "svcs", "-o", "state,st") == ["state,state", "state,sta", "state,stime"]
+    assert "--graph" in complete(bin_, "svcs", "-")

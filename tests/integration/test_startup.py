@@ -9,19 +9,34 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 TOP = Path(__file__).parents[2]
+PATHS = ["src", "src/native"]
 ALLOWED = TOP / "tests/data/startup_modules.txt"
 COMMANDS = ("vmadm", "imgadm", "zoneadm", "zlogin", "hull", "sysinfo", "vminfo")
+SMF = ("svcs", "svcprop", "svcadm", "svccfg")
+MODULES = {name: f"hull.cli.{name}" for name in COMMANDS} | {n: f"smf.cli.{n}" for n in SMF}
 # What a command may have of its own.
 OWN = {
     "imgadm": {
         f"hull.cli.image_{name}" for name in ("make", "progress", "sources", "table", "words")
-    }
+    },
+    "svcadm": {"smf.actions", "smf.cli.operands", "smf.states"},
+    "svccfg": {
+        "fnmatch",
+        "smf.actions",
+        "smf.cli.operands",
+        "smf.notify_params",
+        "smf.states",
+        "smf.values",
+        *(f"smf.cli.svccfg_{name}" for name in ("entity", "env", "file", "lang", "notify", "prop")),
+        "smf.cli.svccfg_session",
+    },
+    "svcs": {"smf.cli.columns", "smf.states", "smf.view"},
 }
 TOO_DEAR = {
     *("argparse", "asyncio", "dataclasses", "logging", "pathlib"),
@@ -36,7 +51,7 @@ TABLE = {
 def python(code: str, root: Path | None = None) -> "subprocess.CompletedProcess[str]":
     """Run code as the launchers in bin/ run it."""
     return subprocess.run(
-        ["/usr/bin/python3", "-ISB", "-c", f"import sys; sys.path.insert(0, 'src'); {code}"],
+        ["/usr/bin/python3", "-ISB", "-c", f"import sys; sys.path[:0] = {PATHS}; {code}"],
         cwd=TOP,
         env={"HULL_ROOT": str(root)} if root else {},
         capture_output=True,
@@ -55,22 +70,19 @@ def test_the_list_itself_is_cheap() -> None:
     assert not allowed() & TOO_DEAR
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", MODULES)
 def test_a_command_imports_no_more_than_agreed(name: str) -> None:
-    done = python(f"import hull.cli.{name}; print(*sys.modules)")
+    done = python(f"import {MODULES[name]}; print(*sys.modules)")
     imported = set(done.stdout.split())
     assert not imported & TOO_DEAR
-    more = imported - allowed() - {"__main__", f"hull.cli.{name}"} - OWN.get(name, set())
+    more = imported - allowed() - {"__main__", MODULES[name]} - OWN.get(name, set())
     assert not more, f"measure what they cost, then add them to {ALLOWED.name}"
 
 
-@pytest.fixture
-def hulld(tmp_path: Path) -> Iterator[Path]:
-    """The root of a host whose hulld answers one request, with a table of VMs."""
-    path = tmp_path / "run/hull/hulld.sock"
+@contextmanager
+def answering(path: Path, request: bytes, answer: bytes) -> Iterator[None]:
+    """A socket that answers one request, which begins so."""
     path.parent.mkdir(parents=True)
-    body = json.dumps(TABLE).encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with ExitStack() as held:
         listener = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         listener.bind(str(path))
@@ -79,12 +91,36 @@ def hulld(tmp_path: Path) -> Iterator[Path]:
 
         def serve() -> None:
             with listener.accept()[0] as connection:
-                assert connection.recv(65536).startswith(b"GET /vms?")
-                connection.sendall(head + body)
+                assert connection.recv(65536).startswith(request)
+                connection.sendall(answer)
 
         thread = threading.Thread(target=serve)
         thread.start()
         held.callback(thread.join)
+        yield
+
+
+@pytest.fixture
+def hulld(tmp_path: Path) -> Iterator[Path]:
+    """The root of a host whose hulld answers one request, with a table of VMs."""
+    body = json.dumps(TABLE).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with answering(tmp_path / "run/hull/hulld.sock", b"GET /vms?", head + body):
+        yield tmp_path
+
+
+@pytest.fixture
+def configd(tmp_path: Path) -> Iterator[Path]:
+    """The root of an SMF whose svc.configd answers one request, with an instance."""
+    enabled = {
+        "type": "framework",
+        "flags": "",
+        "gen": 1,
+        "props": {"enabled": ["boolean", "true"]},
+    }
+    found = {"svc:/site/a": {}, "svc:/site/a:default": {"general": enabled}}
+    answer = json.dumps({"ok": found}).encode() + b"\n"
+    with answering(tmp_path / "run/svc/repository_door", b'{"op":"dump"', answer):
         yield tmp_path
 
 
@@ -97,3 +133,14 @@ def test_a_whole_vmadm_list_imports_no_more(hulld: Path) -> None:
     ]
     imported = set(done.stderr.split())
     assert not imported - allowed() - {"__main__", "hull.cli.vmadm"}
+
+
+def test_a_whole_svcs_imports_no_more(configd: Path) -> None:
+    code = "from smf.cli.svcs import COMMAND; COMMAND.main(['a'])"
+    done = python(f"{code}; print(*sys.modules, file=sys.stderr)", configd)
+    assert done.stdout.splitlines() == [
+        "STATE          STIME    FMRI",
+        "-              -        svc:/site/a:default",
+    ]
+    imported = set(done.stderr.split())
+    assert not imported - allowed() - {"__main__", "smf.cli.svcs"} - OWN["svcs"]

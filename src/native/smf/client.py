@@ -56,8 +56,8 @@ class Client:
         if self._socket is None:
             connection = socket(AF_UNIX, SOCK_STREAM)
             connection.settimeout(PATIENCE)
+            self._socket = connection  # first, so that it is closed if nobody is there
             connection.connect(self.path)
-            self._socket = connection
         self._socket.sendall(line)
         answer: dict[str, Wire] = json.loads(self._line())
         return answer

@@ -25,6 +25,8 @@ MAINTENANCE = {
     "method_failed": ("8Q", "A method failed."),
     "restarting_too_quickly": ("L5", "It was restarting too quickly."),
 }
+# States in which an instance is that may come to run by itself; "" if nobody has looked at it.
+_TO_COME = (states.OFFLINE, states.UNINITIALIZED, "")
 # For these the start method's exit status says more.
 _OF_METHODS = ("fault_threshold_reached", "method_failed")
 
@@ -75,17 +77,18 @@ class Explainer:
     def roots(self, instance: Instance) -> list[Root]:
         """What keeps it from running in the end: perhaps itself."""
         found: dict[str, Root] = {}
-        self._follow((instance,), found, set())
+        self._follow(instance, {}, found, set())
         return list(found.values())
 
     def troubles(self) -> list[tuple[Instance, int]]:
         """The root causes of all that is enabled and does not run, with how much each holds up;
         the worst first."""
-        found: dict[str, Instance] = {}
+        found: dict[str, Root] = {}
+        seen: set[str] = set()
         for instance in self.view.instances.values():
-            if instance.enabled and not instance.is_running:
-                found.update((root.instance.fmri, root.instance) for root in self.roots(instance))
-        counted = [(instance, len(self.impacted(instance))) for instance in found.values()]
+            if instance.enabled and not instance.is_running and instance.fmri not in seen:
+                self._follow(instance, {}, found, seen)
+        counted = [(root.instance, len(self.impacted(root.instance))) for root in found.values()]
         return sorted(counted, key=lambda each: -each[1])
 
     def impacted(self, instance: Instance) -> list[Instance]:
@@ -106,13 +109,12 @@ class Explainer:
         state = instance.state
         if state in (states.ONLINE, states.LEGACY):
             return []
-        if state == states.DEGRADED:
-            return [_degraded(instance)]
-        if state == states.MAINTENANCE:
-            return [_maintenance(instance)]
-        if state == states.DISABLED:
+        if state in _OF_STATES:
+            return [_OF_STATES[state](instance)]
+        # Its restarter will get to what it has not been said to run.
+        if not instance.enabled and state in _TO_COME:
             return [_disabled(instance)]
-        if state not in (states.OFFLINE, states.UNINITIALIZED, ""):
+        if state not in _TO_COME:
             return [Reason("N3", f'Its state, "{state}", is none that SMF knows.')]
         if restarter := self._restarter(instance):
             return [restarter]
@@ -172,7 +174,8 @@ class Explainer:
             members = self.view.members(entity)
         except BadName:
             return [Reason("JA", f'It depends on "{entity}", which is no FMRI.')]
-        if not members:
+        # Who has not been said to run or not is not there, as far as startd is concerned.
+        if all(each.enabled is None for each in members):
             return [Reason("E2", f"It depends on {entity}, which is absent.")]
         return [
             Reason("GE", f"It depends on {each.fmri}, which is {_word(each)}.", each)
@@ -217,7 +220,7 @@ class Explainer:
             return YES
         if instance.state == states.DISABLED:
             return NOT_YET if instance.enabled else NEVER
-        if instance.state == states.MAINTENANCE or instance.enabled is None:
+        if instance.state == states.MAINTENANCE or not instance.enabled:
             return NEVER
         if instance.state == states.OFFLINE and instance.next_state != states.ONLINE:
             for dependency in dependencies(instance.running):
@@ -228,10 +231,7 @@ class Explainer:
     def _hopeless(self, dependency: Dependency) -> bool:
         grouping = dependency.grouping
         if grouping == EXCLUDE_ALL:
-            return any(
-                reason.code == "FJ" for entity in dependency.entities
-                for reason in self._excluded(entity)
-            )  # fmt: skip
+            return any(self._stays(entity) for entity in dependency.entities)
         outlooks = [
             self._entity(entity, optional=grouping == OPTIONAL_ALL)
             for entity in dependency.entities
@@ -240,20 +240,33 @@ class Explainer:
             return NEVER in outlooks
         return bool(outlooks) and all(outlook == NEVER for outlook in outlooks)
 
+    def _stays(self, entity: str) -> bool:
+        """Whether what is excluded is there, and nobody has told it to go."""
+        if is_file(entity):
+            return path_exists(entity)
+        return any(each.is_running and each.enabled for each in self.view.services_of(entity))
+
     # -- the graph ---------------------------------------------------------------------------------
-    def _follow(self, path: tuple[Instance, ...], found: dict[str, Root], seen: set[str]) -> None:
-        instance = path[-1]
+    def _follow(
+        self,
+        instance: Instance,
+        path: dict[str, Instance],
+        found: dict[str, Root],
+        seen: set[str],
+    ) -> None:
+        """Depth first. What has been seen has led to its roots already."""
         seen.add(instance.fmri)
+        path[instance.fmri] = instance
         reasons = self.reasons(instance)
-        # An instance of a cycle that waits for nothing but the cycle is as good a root as any.
         ahead = [each.culprit for each in reasons if each.culprit]
-        if any(each.culprit is None for each in reasons) or (
-            ahead and all(each.fmri in {p.fmri for p in path} for each in ahead)
-        ):
-            found.setdefault(instance.fmri, Root(path))
+        # An instance of a cycle that waits for nothing but the cycle is as good a root as any.
+        closes = bool(ahead) and all(each.fmri in path for each in ahead)
+        if closes or any(each.culprit is None for each in reasons):
+            found[instance.fmri] = Root(tuple(path.values()))
         for culprit in ahead:
             if culprit.fmri not in seen:
-                self._follow((*path, culprit), found, seen)
+                self._follow(culprit, path, found, seen)
+        del path[instance.fmri]
 
     def _who_waits(self) -> dict[str, list[Instance]]:
         """Culprit: the instances that wait for it directly."""
@@ -277,6 +290,8 @@ def _degraded(instance: Instance) -> Reason:
 
 
 def _disabled(instance: Instance) -> Reason:
+    if instance.enabled is None:
+        return Reason("05", "It has no property general/enabled: `svcadm enable` makes it.")
     if instance.enabled:
         return Reason("PH", "It is enabled, and its restarter has not acted on that yet.")
     override = instance.groups.get("general_ovr")
@@ -297,6 +312,14 @@ def _maintenance(instance: Instance) -> Reason:
     if found == "service_request" and group and (other := group.value("auxiliary_fmri")):
         return Reason("R4", f"{other} put it in maintenance.")
     return Reason(*MAINTENANCE.get(found, ("AR", "The reason is unknown.")))
+
+
+# The reason of an instance that says all by its state.
+_OF_STATES = {
+    states.DEGRADED: _degraded,
+    states.MAINTENANCE: _maintenance,
+    states.DISABLED: _disabled,
+}
 
 
 def _ended(status: int) -> str:

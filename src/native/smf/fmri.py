@@ -6,7 +6,6 @@ the package passes around. smf(7); facts of illumos are in the tests beside each
 """
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 
 from smf.errors import BadName
 
@@ -121,6 +120,8 @@ def matching(pattern: str, instances: Iterable[str]) -> list[str]:
     BadName if the pattern could match nothing by its form.
     """
     if is_glob(pattern):
+        from fnmatch import fnmatchcase  # on no command's start path but for this
+
         whole = pattern if pattern.startswith(("svc:", "lrc:")) else SCHEME + pattern
         return [found for found in instances if fnmatchcase(found, whole)]
     if pattern.startswith("svc:"):

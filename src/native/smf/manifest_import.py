@@ -6,6 +6,7 @@ is passed over, so that nothing is set again that somebody has changed since. ma
 service says which files it is of: it goes when none of them is left.
 """
 
+import functools
 import hashlib
 import os
 import sys
@@ -15,11 +16,13 @@ from smf.bundle import Bundle
 from smf.client import Client, retry_stale
 from smf.document import printable
 from smf.errors import Broken, Denied, SmfError, Unwritable
+from smf.fmri import MASTER
 from smf.importer import Report, file_key, import_bundle, withdraw
 from smf.manifest import ManifestError, read
 from smf.places import Places
 from smf.plan import FILES, Plan
 from smf.profile import apply
+from smf.record import RESTARTER
 from smf.shapes import FRAMEWORK
 from smf.tree import LAST_IMPORT, Group
 
@@ -33,7 +36,7 @@ def run(client: Client, places: Places, report: Report, *, early: bool = False) 
     `report` is told what is wrong with each of those, and the others are done nevertheless.
     `early`: only the platform's manifests, and what is in /etc.
     """
-    tops = places.manifests[:1] if early else places.manifests
+    tops = places.platform if early else places.manifests
     work = _Run(client, report)
     for path in manifests(tops):
         work.use(path, work.import_file)
@@ -43,6 +46,19 @@ def run(client: Client, places: Places, report: Report, *, early: bool = False) 
         work.use(path, work.apply_file)
     work.remember()
     return work.broken
+
+
+def boot(places: Places) -> None:
+    """What startd does before its first graph: the platform's manifests, as they are by now; and
+    when nothing has ever been imported, what is enabled in such a place."""
+    client = Client(places.door)
+    if RESTARTER in client.dump([RESTARTER]).get(MASTER, {}):
+        return  # startd was killed: the machine is up
+    first = HASHES not in client.entities()
+    report = functools.partial(print, file=sys.stderr, flush=True)
+    run(client, places, report, early=True)
+    if first and os.path.exists(places.first_profile):
+        apply(client, read(places.first_profile), report)
 
 
 def manifests(tops: tuple[str, ...]) -> Iterator[str]:

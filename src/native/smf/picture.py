@@ -27,7 +27,7 @@ LINES = {
     REQUIRE_ALL: "style=solid arrowhead=normal",
     REQUIRE_ANY: "style=dashed arrowhead=normal",
     OPTIONAL_ALL: "style=dotted arrowhead=empty",
-    EXCLUDE_ALL: "style=solid arrowhead=tee dir=both arrowtail=tee",
+    EXCLUDE_ALL: "style=bold arrowhead=tee dir=both arrowtail=tee",
 }
 # restart_on: the line's colour
 COLOURS = {"none": "#9a9a9a", "error": "#d08000", "restart": "#2060c0", "refresh": "#8020a0"}
@@ -55,7 +55,9 @@ def dot(view: View, chosen: list[Instance]) -> str:
 def _with_needed(view: View, chosen: list[Instance]) -> dict[str, Instance]:
     found = {each.fmri: each for each in chosen if each.state != states.LEGACY}
     for instance in chosen:
-        found.update((each.fmri, each) for each in view.needed(instance))
+        for dependency in dependencies(instance.running):
+            for entity in dependency.entities:
+                found.update((each.fmri, each) for each in view.services_of(entity))
     return found
 
 
@@ -144,7 +146,7 @@ def _legend() -> Iterator[str]:
         f'<td bgcolor="{fill}" border="1" color="{border}">{state}</td>'
         for state, (fill, border) in FILLS.items()
     ]
-    lines = {REQUIRE_ALL: "━━▶", REQUIRE_ANY: "╍╍▶", OPTIONAL_ALL: "┈┈▷", EXCLUDE_ALL: "┣━┫"}
+    lines = {REQUIRE_ALL: "──▶", REQUIRE_ANY: "╌╌▶", OPTIONAL_ALL: "···▷", EXCLUDE_ALL: "┣━━┫"}
     cells += [f"<td>{sample} {grouping}</td>" for grouping, sample in lines.items()]
     cells.append("<td>restart_on:</td>")
     cells += [

@@ -6,6 +6,7 @@ import os
 # The part of the tree that comes with the platform: manifests, methods, smf_include.sh.
 LIB = os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib/svc")
 HOSTED = "/var/lib/hull"
+IN_ZONE = "/.zonecontrol"  # each of Hull's zones has it
 
 
 def root() -> str:
@@ -26,9 +27,12 @@ class Places:
         self.nonpersistent = self.volatile + "/svc_nonpersist.db"
         self.door = self.volatile + "/repository_door"
         self.log = self.root + "/var/svc/log"
-        self.manifests = (
-            LIB + "/manifest", self.root + "/var/svc/manifest", self.root + "/opt/custom/smf",
+        kind = "native" if os.path.isdir(IN_ZONE) else "global"
+        self.platform: tuple[str, ...] = (LIB + "/manifest", f"{LIB}/manifest-{kind}")
+        self.manifests: tuple[str, ...] = (
+            *self.platform, self.root + "/var/svc/manifest", self.root + "/opt/custom/smf",
         )  # fmt: skip
+        self.first_profile = f"{LIB}/profile/{kind}.xml"  # what is enabled at the first boot
         self.profiles = self.root + "/etc/svc/profile"
         self.site_profile = self.root + "/var/svc/profile/site.xml"
 

@@ -212,7 +212,9 @@ def _script(name: str, group: Group) -> Instance:
             "state_timestamp": Property("time", group.values("state_timestamp")),
         },
     )
-    return Instance(LEGACY + path.replace(".d/", "_d/", 1), {"restarter": restarter}, {})
+    return Instance(
+        LEGACY + path.lstrip("/").replace(".d/", "_d/", 1), {"restarter": restarter}, {}
+    )
 
 
 def _said(text: str) -> bool | None:

@@ -55,6 +55,8 @@ class Reference:
         if isinstance(on, str):
             return YES if on in self.files else NEVER
         instance = self.instances[on]
+        if not instance.enabled and instance.state != "uninitialized":
+            return NEVER  # disabled, or about to be
         if instance.runs:
             return YES
         if instance.state == "uninitialized":
@@ -64,16 +66,17 @@ class Reference:
         return NEVER
 
     def group(self, needs: Needs) -> str:
-        answers = [self.entity(on) for on in needs.on]
-        if not answers:
-            return YES
-        if needs.grouping == "require_all":
-            return worst(answers)
-        if needs.grouping == "require_any":
-            return best(answers)
-        if needs.grouping == "optional_all":
-            return worst([self.optional(on) for on in needs.on])
-        return worst([self.excluded(on) for on in needs.on])
+        match needs.grouping:
+            case _ if not needs.on:
+                return YES
+            case "require_all":
+                return worst([self.entity(on) for on in needs.on])
+            case "require_any":
+                return best([self.entity(on) for on in needs.on])
+            case "optional_all":
+                return worst([self.optional(on) for on in needs.on])
+            case _:
+                return worst([self.excluded(on) for on in needs.on])
 
     def optional(self, on: int | str | None) -> str:
         """Who will not come by himself is not waited for; but a path is."""

@@ -24,6 +24,7 @@ class Machine(Importer):
         self.places.manifests = (
             str(root / "lib"), str(root / "var/svc/manifest"), str(root / "opt/custom/smf"),
         )  # fmt: skip
+        self.places.platform = self.places.manifests[:1]
         for top in self.places.manifests:
             Path(top).mkdir(parents=True)
         self.broken: list[str] = []

@@ -2,7 +2,6 @@
 """svcprop: what properties services and instances have, for scripts."""
 
 import sys
-from fnmatch import fnmatchcase
 
 from smf.cli.options import Args, Command, Usage, Verb
 from smf.cli.text import clean
@@ -33,6 +32,7 @@ def svcprop(args: Args) -> int:
         from smf.cli import zones
 
         zones.refuse_inside()
+        zones.read_nothing()
         argv = [word for flag, value in args.given if flag != "-z"
                 for word in ((flag, value) if value else (flag,))]  # fmt: skip
         return zones.run(zones.find(args.value("-z")), "svcprop", [*argv, "--", *args.words])
@@ -96,11 +96,9 @@ def _named(word: str, client: Client, printer: "Printer") -> list[Wanted]:
         if is_exact(pattern):
             entity = parse(pattern).entity
             names = [entity] if entity in entities else []
-        elif is_glob(pattern):
-            whole = pattern if pattern.startswith("svc:") else "svc:/" + pattern
-            names = [each for each in entities if fnmatchcase(each, whole)]
         else:
-            names = matching(pattern, instances)
+            # A glob matches services as well.
+            names = matching(pattern, entities if is_glob(pattern) else instances)
     except BadName as exc:
         printer.complain(clean(str(exc)))
         return []
@@ -220,13 +218,13 @@ COMMAND = Command(
         Verb(
             "",
             svcprop,
-            "[-fqtvw] [-C | -c | -s SNAPSHOT] [-p GROUP[/PROPERTY]]… [-z ZONE] PATTERN …",
+            "[-fqtvw] [-C | -c | -s SNAPSHOT] [-p PROPERTY] [-z ZONE] PATTERN …",
             "Show properties of what each PATTERN names, as the instance runs: its snapshot "
             "running, with what holds until the next boot. -c as it is now, -C only what is "
             "attached to it. -w waits until the group of -p changes.",
             options={
                 **dict.fromkeys(("-C", "-c", "-f", "-q", "-t", "-v", "-w"), ""),
-                "-p": "GROUP[/PROPERTY]",
+                "-p": "PROPERTY",
                 "-s": "SNAPSHOT",
                 "-z": "ZONE",
             },

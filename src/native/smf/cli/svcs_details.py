@@ -27,10 +27,11 @@ def details(args: Args) -> int:
     for instance in chosen:
         if instance_of(instance.fmri):
             instance.running = running(client, instance.fmri)
-        block = (
-            f"{label:<{LABEL}}{clean(text)}\n" for label, text in _lines(args, found, instance)
+        lines = (
+            f"{label:<{LABEL}}{clean(text)}\n" if label else f"{clean(text)}\n"
+            for label, text in _lines(args, found, instance)
         )
-        blocks.append("".join(block))
+        blocks.append("".join(lines))
     sys.stdout.write("\n".join(blocks))
     return status
 
@@ -52,7 +53,7 @@ def running(client: Client, fmri: str) -> Groups:
 
 
 def _lines(args: Args, found: View, instance: Instance) -> Iterator[tuple[str, str]]:
-    """(label, text) of each line."""
+    """(label, text) of each line; without a label the whole line."""
     yield "fmri", instance.fmri
     if name := view.common_name(instance.running):
         yield "name", name
@@ -107,6 +108,6 @@ def _processes(args: Args, instance: Instance) -> Iterator[tuple[str, str]]:
 def _application(groups: Groups) -> Iterator[tuple[str, str]]:
     """What the service's own programs read."""
     for name, group in of_type(groups, "application"):
-        yield name, f" ({group.kind})"
+        yield "", f"{name} ({group.kind})"
         for prop, found in group.properties.items():
-            yield f"{name}/{prop}", f" ({found.kind}) = {' '.join(found.values)}"
+            yield "", f"{name}/{prop} ({found.kind}) = {' '.join(found.values)}"

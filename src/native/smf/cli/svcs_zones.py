@@ -16,6 +16,7 @@ def svcs(args: Args, mode: str) -> int:
         raise Usage("-z and -Z exclude each other")
     if mode == "--graph":
         raise Usage("--graph shows one zone: draw it inside, with `zlogin -i ZONE`")
+    zones.read_nothing()
     argv = [word for flag, value in args.given for word in _again(flag, value)]
     if args.has("-z"):
         return zones.run(zones.find(args.value("-z")), "svcs", [*argv, "--", *args.words])

@@ -17,6 +17,7 @@ OF_ZONES = "/.zonecontrol"
 # What the command inside is told: the zone's name and where its root is, seen from outside.
 NAME, ROOT = "SMF_ZONE", "SMF_ZONE_ROOT"
 NATIVE = "/native/smf/bin/"
+OWN = os.path.realpath(__file__).rsplit("/", 2)[0] + "/bin/"
 CHECKOUT = os.path.realpath(__file__).rsplit("/", 5)[0]
 
 
@@ -55,6 +56,11 @@ def refuse_inside() -> None:
     """SmfError in a zone: only the global zone sees others."""
     if inside():
         raise SmfError("-z and -Z are for the global zone; here there is only this zone")
+
+
+def read_nothing() -> None:
+    """Standard input is not for the command inside: a loop around this one may read from it."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 
 
 def program(name: str) -> str:
@@ -111,6 +117,9 @@ def run(
     error, or to these functions, clean and without their end.
     """
     environment = [f"{NAME}={zone.name}", f"{ROOT}={zone.root}"]
+    if zone.is_global:
+        argv = ["/usr/bin/env", *environment, OWN + command, *argv]
+        return _spawn(argv, out or _say, error or _complain)
     # zlogin joins its words as ssh does, and a shell takes them apart.
     words = map(_quoted, ["/usr/bin/env", *environment, NATIVE + command, *argv])
     return _spawn([program("zlogin"), "-i", zone.name, *words], out or _say, error or _complain)
@@ -118,8 +127,13 @@ def run(
 
 def enter(zone: Zone, command: str, argv: list[str]) -> int:
     """Talk to a command of SMF inside a zone, on a terminal of the zone's own; its exit status."""
+    if zone.is_global:
+        return _wait(os.posix_spawn(OWN + command, [command, *argv], os.environ))
     words = ["zlogin", "-Qt", zone.name, *map(_quoted, [NATIVE + command, *argv])]
-    pid = os.posix_spawn(program("zlogin"), words, os.environ)
+    return _wait(os.posix_spawn(program("zlogin"), words, os.environ))
+
+
+def _wait(pid: int) -> int:
     while True:
         try:
             return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -1,0 +1,467 @@
+# SPDX-License-Identifier: MPL-2.0
+"""svc.startd: does what the engine says, and tells it what happens. One thread, asleep at rest.
+
+What it hears: svc.configd, when something in the repository changes; the kernel, when a child of
+its own ends or a contract becomes empty; svc.init, when a process ends that nobody else waits for.
+svc.init speaks lines over a socket: "d PID CONTRACT STATUS", a death; and "e CONTRACT" when it was
+asked so and has told all deaths before, so that a service's core dump is heard of before its end.
+
+Before a method is forked its contract is in the repository: a startd that is killed has left
+nothing that the next one does not know of.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+
+from smf import record as records
+from smf import states
+from smf.actions import ACTIONS
+from smf.client import Client
+from smf.config import CHILD, Config, read
+from smf.contract import Contracts
+from smf.engine import Engine
+from smf.errors import NotFound, SmfError, Stale
+from smf.fmri import MASTER, instance_of
+from smf.methods import Methods
+from smf.outcome import cause_of_death
+from smf.places import Places
+from smf.record import RESTARTER, Record
+from smf.tree import RUNNING, Groups, enabled, value
+
+OPTIONS = ("options", "options_ovr")
+SHUTDOWN = 50.0  # seconds, for everything to go down: less than a zone is given
+DEPTH = 20_000  # of Python's calls: a chain of services is walked by recursion
+CHUNK = 1 << 16
+# Actions by which something is marked, and how.
+MARKS: dict[str, tuple[str, bool]] = {
+    "maint_on": (states.MAINTENANCE, False),
+    "maint_on_temporary": (states.MAINTENANCE, False),
+    "maint_on_immediate": (states.MAINTENANCE, True),
+    "maint_on_immtemp": (states.MAINTENANCE, True),
+    "degraded": (states.DEGRADED, False),
+    "degrade_immediate": (states.DEGRADED, True),
+}
+
+
+class Startd:
+    """The master restarter."""
+
+    def __init__(
+        self, places: Places, contracts: Contracts, init: socket.socket, zone: str
+    ) -> None:
+        self.places = places
+        self.client = Client(places.door)
+        self.init = init
+        self.engine = Engine(os.path.exists, time.monotonic)
+        self.records: dict[str, Record] = {}
+        self.epoll = select.epoll()
+        self.methods = Methods(
+            contracts, self.records, zone,
+            watch=self._watch_contract, ended=self.engine.ended, empty=self._ask_init,
+            elsewhere=self._composed,
+        )  # fmt: skip
+        self.watch: socket.socket | None = None
+        self.dirty: dict[str, None] = {}  # whose record is to be written
+        self.handled: dict[str, dict[str, str]] = {}  # actions that were done, to be removed
+        self.timers: dict[str, float] = {}  # when an instance may start again
+        self.terminated = False
+        self._heard = b""
+        self._told = b""
+
+    # -- from start to end -------------------------------------------------------------------------
+    def run(self) -> None:
+        """Until SIGTERM, and until everything has gone down then."""
+        sys.setrecursionlimit(DEPTH)
+        wakeup = self._catch_signals()
+        self.epoll.register(wakeup, select.EPOLLIN)
+        self.init.setblocking(False)  # noqa: FBT003  # socket's own
+        self.epoll.register(self.init, select.EPOLLIN)
+        self._connect()
+        deadline = None
+        while True:
+            self._perform()
+            if self.terminated and deadline is None:
+                deadline = time.monotonic() + SHUTDOWN
+                self.engine.shut_down()
+                continue
+            if deadline and (self.engine.quiet() or time.monotonic() > deadline):
+                break
+            for descriptor, _ in self.epoll.poll(self._pause(deadline)):
+                self._hear(descriptor, wakeup)
+            self.methods.expire()
+            self._expire_timers()
+        self.methods.contracts.end()
+
+    def _catch_signals(self) -> int:
+        mine, kernels = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(kernels, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._terminate)
+        return mine
+
+    def _terminate(self, *_: object) -> None:
+        self.terminated = True
+
+    def _pause(self, deadline: float | None) -> float | None:
+        """Seconds until something is to be done without being asked; None: never."""
+        times = [*self.timers.values(), self.methods.next_deadline(), deadline]
+        first = min((each for each in times if each is not None), default=None)
+        return None if first is None else max(0.0, first - time.monotonic())
+
+    def _hear(self, descriptor: int, wakeup: int) -> None:
+        if descriptor == wakeup:
+            _drain(wakeup)
+            self._reap()
+        elif descriptor == self.init.fileno():
+            self._hear_init()
+        elif self.watch and descriptor == self.watch.fileno():
+            self._hear_configd()
+        else:
+            self.methods.changed(descriptor)
+
+    # -- what there is -----------------------------------------------------------------------------
+    def _connect(self) -> None:
+        """Watch the repository from now on, and learn what there is."""
+        found = self.client.watch()
+        self.watch = socket.socket(fileno=found.detach())
+        self.watch.setblocking(False)  # noqa: FBT003  # socket's own
+        self.epoll.register(self.watch, select.EPOLLIN)
+        self._heard = b""
+        if self.records:
+            self._reload()
+        else:
+            self._load()
+
+    def _load(self) -> None:
+        """Everything, at startd's start: what an earlier one has left is taken over."""
+        now = self.client.dump(["general", "general_ovr", *OPTIONS, RESTARTER])
+        running = self.client.dump(None, snapshot=RUNNING)
+        self._be_master()
+        self.engine.milestone = _milestone(now.get(MASTER, {}))
+        known: set[int] = set()
+        for fmri, groups in now.items():
+            if not instance_of(fmri) or fmri == MASTER:
+                continue
+            found = records.read(fmri, groups, self.places.logfile(fmri))
+            if found is None and RUNNING not in self.client.snapshots(fmri):
+                self.client.commit([["snapshot", fmri, RUNNING, ""]])
+            settings = read(fmri, running.get(fmri, {}), groups)
+            self._take_over(fmri, settings, found)
+            known.update(self.records[fmri].contracts)
+        for number in set(self.methods.contracts.all()) - known:
+            self.methods.stray(number)
+        self.engine.begin()
+        for fmri in now:
+            self._asked(fmri)
+
+    def _take_over(self, fmri: str, settings: Config, found: Record | None) -> None:
+        """An instance as it is found; a method that was under way has never been."""
+        record = found or Record(fmri, self.places.logfile(fmri))
+        self.records[fmri] = record
+        was, record.next = record.next, states.NONE
+        record.transient = 0
+        alive = [each for each in record.contracts if self.methods.contracts.populated(each)]
+        self.engine.adopt(fmri, settings, record.state, record.aux)
+        vertex = self.engine.graph.vertices[fmri]
+        if not vertex.running:
+            self.methods.adopt(fmri)
+            self.methods.retire(fmri, kill=True)
+            return
+        self.methods.adopt(fmri)
+        vertex.transient = not record.contracts
+        if record.start_pid and settings.duration == CHILD:
+            self.methods.children[record.start_pid] = fmri
+        if was == states.MAINTENANCE:
+            vertex.maintain = record.aux
+        elif was == record.state:
+            vertex.refresh = "refresh"
+        elif was == states.OFFLINE or (record.contracts and not alive):
+            vertex.contract_cause = "empty" if record.contracts and not alive else ""
+            vertex.restart = "" if vertex.contract_cause else "restart_request"
+
+    def _be_master(self) -> None:
+        """startd is an instance, too, for others to depend on and svcs to show."""
+        self.client.commit([
+            ["add", MASTER],
+            ["group", MASTER, "general", "framework", ""],
+            ["set", MASTER, "general", "enabled", "boolean", ["true"]],
+        ])  # fmt: skip
+        record = records.read(MASTER, self.client.attached(MASTER), self.places.logfile(MASTER))
+        record = record or Record(MASTER, self.places.logfile(MASTER))
+        record.become(states.ONLINE, states.NONE, states.NONE)
+        record.start_pid = os.getpid()
+        self.records[MASTER] = record
+        self.dirty[MASTER] = None
+        settings = Config()
+        settings.enabled, settings.restarter = True, "svc:/"  # nobody's: it restarts itself
+        self.engine.adopt(MASTER, settings, states.ONLINE, states.NONE)
+
+    def _reload(self) -> None:
+        """configd is another: whatever has changed since, as far as it matters, and write all."""
+        now = self.client.dump(["general", "general_ovr", *OPTIONS])
+        for fmri in [*now, *(each for each in self.records if each not in now)]:
+            if instance_of(fmri) and fmri != MASTER:
+                self._entity(fmri)
+                self._asked(fmri)
+        self.dirty.update(dict.fromkeys(self.records))
+
+    def _composed(self, entity: str) -> Groups:
+        try:
+            return self.client.composed(entity, RUNNING if instance_of(entity) else "")
+        except NotFound:
+            return {}
+
+    def _settings(self, fmri: str) -> Config:
+        """What is configured by the running snapshot, which is taken if there is none. NotFound."""
+        live = self.client.composed(fmri)
+        if RUNNING not in self.client.snapshots(fmri):
+            self.client.commit([["snapshot", fmri, RUNNING, ""]])
+        return read(fmri, self.client.composed(fmri, RUNNING), live)
+
+    # -- what is heard -----------------------------------------------------------------------------
+    def _hear_configd(self) -> None:
+        assert self.watch
+        try:
+            chunk = self.watch.recv(CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        if not chunk:  # killed, or we were too slow: it has told us nothing since
+            self.watch.close()
+            self._connect()
+            return
+        *lines, self._heard = (self._heard + chunk).split(b"\n")
+        changes = dict.fromkeys(
+            (str(fmri), str(group)) for line in lines for fmri, group in json.loads(line)["changed"]
+        )
+        for fmri, group in changes:
+            if not instance_of(fmri):
+                continue
+            if fmri == MASTER:
+                if group in OPTIONS:
+                    self._go_to_milestone()
+            elif not group or group in ("general", "general_ovr"):
+                self._entity(fmri)
+            elif group == ACTIONS:
+                self._asked(fmri)
+
+    def _entity(self, fmri: str) -> None:
+        """An instance was made or deleted, enabled or disabled."""
+        vertex = self.engine.graph.vertices.get(fmri)
+        try:
+            if vertex is None:
+                settings = self._settings(fmri)
+                self.records.setdefault(fmri, Record(fmri, self.places.logfile(fmri)))
+                self.engine.configure(fmri, settings)
+                return
+            live = self.client.composed(fmri)
+        except NotFound:
+            if vertex is not None:
+                self.methods.forget(fmri)
+                self.engine.forget(fmri)
+                del self.records[fmri]
+                self.dirty.pop(fmri, None)
+            return
+        self.engine.enable(fmri, enabled=enabled(live))
+
+    def _asked(self, fmri: str) -> None:
+        """svcadm has asked for something."""
+        try:
+            group = self.client.attached(fmri).get(ACTIONS) if instance_of(fmri) else None
+        except NotFound:
+            return
+        if group is None or fmri not in self.engine.graph.vertices:
+            return
+        done = self.handled.setdefault(fmri, {})
+        self.records[fmri].asker = group.value("auxiliary_fmri")
+        by_service = bool(self.records[fmri].asker) and group.value("auxiliary_tty") != "true"
+        wanted = [name for name, found in group.properties.items() if found.kind == "integer"]
+        for verb in sorted(wanted, key=lambda name: int(group.value(name, "0"))):
+            if done.get(verb) == group.value(verb):
+                continue
+            done[verb] = group.value(verb)
+            self._act(fmri, verb, by_service=by_service)
+
+    def _act(self, fmri: str, verb: str, *, by_service: bool) -> None:
+        if verb == "restart":
+            self.engine.restart(fmri)
+        elif verb == "refresh":
+            self.engine.refresh(fmri, self._settings(fmri))
+        elif verb in ("maint_off", "restore"):
+            self.engine.clear(fmri)
+        elif verb == "dodump":
+            for contract in self.records[fmri].contracts:
+                self.methods.contracts.signal(contract, signal.SIGABRT)
+        elif verb in MARKS:
+            state, immediately = MARKS[verb]
+            self.engine.mark(fmri, state, immediately=immediately, service=by_service)
+
+    def _go_to_milestone(self) -> None:
+        wanted = _milestone(self.client.composed(MASTER))
+        if wanted == self.engine.milestone:
+            return
+        inside = self.engine.graph.closure([wanted])
+        for fmri, groups in self.client.dump(["general_ovr"]).items():
+            if fmri in inside and value(groups, "general_ovr", "enabled"):
+                self.client.commit([["unset", fmri, "general_ovr", "enabled"]])
+        self.engine.go_to(wanted)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            if not self.methods.process_ended(pid, status):
+                self._child_ended(pid, status)
+
+    def _child_ended(self, pid: int, status: int) -> None:
+        fmri = self.methods.children.pop(pid, None)
+        if fmri is not None and self.records[fmri].start_pid == pid:
+            self.engine.child_ended(fmri, status)
+
+    def _hear_init(self) -> None:
+        try:
+            chunk = self.init.recv(CHUNK)
+        except BlockingIOError:
+            return
+        *lines, self._told = (self._told + chunk).split(b"\n")
+        for line in lines:
+            kind, *numbers = line.split()
+            if kind == b"d":
+                self._died(*map(int, numbers))
+            elif fmri := self.methods.owner(int(numbers[0])):
+                self.engine.contract(fmri, "empty")
+
+    def _died(self, pid: int, contract: int, status: int) -> None:
+        self._child_ended(pid, status)
+        fmri, cause = self.methods.owner(contract), cause_of_death(status)
+        if fmri and cause:
+            self.engine.contract(fmri, cause)
+
+    def _ask_init(self, fmri: str, contract: int) -> None:
+        """A service's contract is empty: have init first tell how its processes ended."""
+        del fmri
+        self.init.send(b"%d\n" % contract)
+
+    def _watch_contract(self, descriptor: int) -> None:
+        self.epoll.register(descriptor, select.EPOLLPRI)
+
+    def _expire_timers(self) -> None:
+        now = time.monotonic()
+        for fmri in [fmri for fmri, due in self.timers.items() if due <= now]:
+            del self.timers[fmri]
+            self.engine.resume(fmri)
+
+    # -- what is done ------------------------------------------------------------------------------
+    def _perform(self) -> None:
+        """Do all that the engine wants, until it wants nothing more."""
+        while True:
+            for what, fmri, *more in self.engine.take():
+                self._do(str(what), str(fmri), more)
+            if self.engine.actions:
+                continue
+            self._write()
+            self.methods.launch(lambda fmri: self.engine.graph.vertices[fmri].config)
+            if not self.engine.actions and not self.dirty:
+                return
+
+    def _do(self, what: str, fmri: str, more: list[object]) -> None:
+        if fmri not in self.records:  # deleted meanwhile
+            return
+        if what == "log":
+            self.methods.log(fmri, str(more[0]))
+        elif what == "state":
+            vertex = self.engine.graph.vertices[fmri]
+            self.records[fmri].become(vertex.state, vertex.next, vertex.aux)
+            self.dirty[fmri] = None
+        elif what == "run":
+            self.methods.begin(fmri, str(more[0]), self.engine.graph.vertices[fmri].config)
+            self.dirty[fmri] = None
+        elif what in ("kill", "abandon"):
+            self.methods.retire(fmri, kill=what == "kill")
+            self.dirty[fmri] = None
+        elif what == "later":
+            assert isinstance(more[0], float)
+            self.timers[fmri] = time.monotonic() + more[0]
+        elif what == "override":
+            self._disable_for_now(fmri)
+
+    def _disable_for_now(self, fmri: str) -> None:
+        self.client.commit([
+            ["group", fmri, "general_ovr", "framework", "P"],
+            ["set", fmri, "general_ovr", "enabled", "boolean", ["false"]],
+        ])  # fmt: skip
+        self.engine.enable(fmri, enabled=False)
+
+    def _write(self) -> None:
+        """Tell svc.configd all that has changed: before any method is forked."""
+        operations: list[list[object]] = []
+        for fmri in self.dirty:
+            if record := self.records.get(fmri):
+                operations.append(["put", fmri, RESTARTER, record.wire()])
+                if record.state == states.ONLINE and record.next == states.NONE and fmri != MASTER:
+                    operations.append(["snapshot", fmri, "start", RUNNING])
+        self.dirty.clear()
+        try:
+            self.client.commit(operations)
+        except SmfError as exc:  # one was deleted: each for itself; or the disk is full
+            self._write_each(operations, exc)
+        self._clear_actions()
+
+    def _write_each(self, operations: list[list[object]], why: SmfError) -> None:
+        if not isinstance(why, NotFound):
+            self._complain(str(why))
+        for operation in operations:
+            try:
+                self.client.commit([operation])
+            except SmfError:
+                continue
+
+    def _clear_actions(self) -> None:
+        """Remove what was done; what was asked since is looked at next."""
+        for fmri in list(self.handled):
+            try:
+                group = self.client.attached(fmri).get(ACTIONS)
+                if group is None:
+                    del self.handled[fmri]
+                    continue
+                asked = {name: group.value(name) for name, it in group.properties.items()
+                         if it.kind == "integer"}  # fmt: skip
+                if all(self.handled[fmri].get(verb) == when for verb, when in asked.items()):
+                    self.client.commit(
+                        [["ungroup", fmri, ACTIONS]], [(fmri, ACTIONS, group.generation)]
+                    )
+                    del self.handled[fmri]
+            except Stale:
+                continue
+            except SmfError:
+                del self.handled[fmri]
+
+    def _complain(self, text: str) -> None:
+        sys.stderr.write(f"svc.startd: {text}\n")
+        sys.stderr.flush()
+
+
+def _milestone(groups: Groups) -> str:
+    """all, none, or an FMRI: for now, else for good."""
+    for name in reversed(OPTIONS):
+        if wanted := value(groups, name, "milestone"):
+            return wanted
+    return "all"
+
+
+def _drain(descriptor: int) -> None:
+    try:
+        while os.read(descriptor, CHUNK):
+            continue
+    except BlockingIOError:
+        return
