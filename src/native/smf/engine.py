@@ -225,8 +225,11 @@ class Engine(Restarter):
             self._settle(vertex)
 
     def quiet(self) -> bool:
-        """Whether nothing runs and nothing is on its way."""
-        return not any(vertex.running or vertex.method for vertex in self.graph.vertices.values())
+        """Whether nothing that startd looks after runs or is on its way."""
+        vertices = self.graph.vertices.values()
+        return not any(
+            vertex.running or vertex.method for vertex in vertices if vertex.config.managed
+        )
 
     # -- judging -----------------------------------------------------------------------------------
     def _validate(self, vertex: Vertex) -> None:
