@@ -226,7 +226,10 @@ class Engine(Restarter):
 
     def quiet(self) -> bool:
         """Whether nothing runs and nothing is on its way."""
-        return not any(vertex.running or vertex.method for vertex in self.graph.vertices.values())
+        return not any(
+            vertex.method or (vertex.running and vertex.config.managed)  # startd itself runs on
+            for vertex in self.graph.vertices.values()
+        )
 
     # -- judging -----------------------------------------------------------------------------------
     def _validate(self, vertex: Vertex) -> None:
