@@ -252,9 +252,10 @@ class Methods:
             self._bury(contract, fmri if kill else "")
         record.contracts = []
 
-    def stray(self, contract: int) -> None:
-        """Kill a contract that is nobody's."""
-        self.contracts.kill(contract)
+    def stray(self, contract: int, *, kill: bool) -> None:
+        """A contract that is nobody's: of a method that was under way, or one that was abandoned."""
+        if kill:
+            self.contracts.kill(contract)
         self._bury(contract)
 
     def forget(self, fmri: str) -> None:

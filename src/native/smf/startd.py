@@ -144,6 +144,7 @@ class Startd:
         self._be_master()
         self.engine.milestone = _milestone(now.get(MASTER, {}))
         known: set[int] = set()
+        beside: set[int] = set()  # of stop and refresh methods that were under way
         for fmri, groups in now.items():
             if not instance_of(fmri) or fmri == MASTER:
                 continue
@@ -151,10 +152,11 @@ class Startd:
             if found is None and RUNNING not in self.client.snapshots(fmri):
                 self.client.commit([["snapshot", fmri, RUNNING, ""]])
             settings = read(fmri, running.get(fmri, {}), groups)
+            beside.add(found.transient if found else 0)
             self._take_over(fmri, settings, found)
             known.update(self.records[fmri].contracts)
         for number in set(self.methods.contracts.all()) - known:
-            self.methods.stray(number)
+            self.methods.stray(number, kill=number in beside)
         self.engine.begin()
         for fmri in now:
             self._asked(fmri)
