@@ -18,7 +18,7 @@ TOP = Path(__file__).parents[2]
 PATHS = ["src", "src/native"]
 ALLOWED = TOP / "tests/data/startup_modules.txt"
 COMMANDS = ("vmadm", "imgadm", "zoneadm", "zlogin", "hull", "sysinfo", "vminfo")
-SMF = ("svcs", "svcprop", "svcadm")
+SMF = ("svcs", "svcprop", "svcadm", "svccfg")
 MODULES = {name: f"hull.cli.{name}" for name in COMMANDS} | {n: f"smf.cli.{n}" for n in SMF}
 # What a command may have of its own.
 OWN = {
@@ -26,6 +26,16 @@ OWN = {
         f"hull.cli.image_{name}" for name in ("make", "progress", "sources", "table", "words")
     },
     "svcadm": {"smf.actions", "smf.cli.operands", "smf.states"},
+    "svccfg": {
+        "fnmatch",
+        "smf.actions",
+        "smf.cli.operands",
+        "smf.notify_params",
+        "smf.states",
+        "smf.values",
+        *(f"smf.cli.svccfg_{name}" for name in ("entity", "env", "file", "lang", "notify", "prop")),
+        "smf.cli.svccfg_session",
+    },
     "svcs": {"smf.cli.columns", "smf.states", "smf.view"},
 }
 TOO_DEAR = {

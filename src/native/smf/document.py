@@ -225,7 +225,7 @@ class _Includer:
 
 def _below(directory: str | None, here: str, href: str) -> str | None:
     """The file that `href` means in a file of `here`; None unless it is below `directory`."""
-    if directory is None or not href or "\0" in href or href.startswith("/") or ":" in href:
+    if directory is None or not href or href.startswith("/") or ":" in href:
         return None
     path = os.path.normpath(os.path.join(here, href))
     top = os.path.realpath(directory or ".")

@@ -225,10 +225,10 @@ class Engine(Restarter):
             self._settle(vertex)
 
     def quiet(self) -> bool:
-        """Whether nothing runs and nothing is on its way."""
+        """Whether nothing that startd looks after runs or is on its way."""
+        vertices = self.graph.vertices.values()
         return not any(
-            vertex.method or (vertex.running and vertex.config.managed)  # startd itself runs on
-            for vertex in self.graph.vertices.values()
+            vertex.running or vertex.method for vertex in vertices if vertex.config.managed
         )
 
     # -- judging -----------------------------------------------------------------------------------

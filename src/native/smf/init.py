@@ -200,7 +200,7 @@ class Init:
 
 
 def cgroup_of(pid: int) -> str:
-    """The v2 cgroup that a process is in, or was when it ended, in this cgroup namespace's words."""
+    """The v2 cgroup that a process is in, or was when it ended, as this cgroup namespace has it."""
     try:
         with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
             return next((line[3:].rstrip("\n") for line in file if line.startswith("0::")), "")

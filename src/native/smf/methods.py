@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from smf import config, outcome, spawn
+from smf import outcome, spawn
 from smf.config import CHILD, TRANSIENT, Config
 from smf.context import BadContext, Context, resolve
 from smf.contract import Contracts, populated_by
@@ -30,12 +30,18 @@ PRIMARY, BESIDE, DYING = "primary", "beside", "dying"
 class Method:
     """One that runs."""
 
-    __slots__ = ("contract", "deadline", "fmri", "name", "pid", "timed_out", "waits")
+    __slots__ = ("contract", "deadline", "fmri", "name", "pid", "settings", "timed_out", "waits")
 
-    def __init__(self, fmri: str, name: str, deadline: float | None) -> None:
+    def __init__(self, fmri: str, name: str, settings: Config) -> None:
         self.fmri = fmri
         self.name = name
-        self.deadline = deadline
+        self.settings = settings
+        self.deadline: float | None = None
+        found = settings.methods.get(name)
+        # The start of a child-model service is the service.
+        endless = name == "start" and settings.duration == CHILD
+        if found and found.timeout is not None and not endless:
+            self.deadline = time.monotonic() + found.timeout
         self.pid = 0  # 0: it has ended
         self.contract = 0  # that it runs in
         self.timed_out = False
@@ -76,6 +82,7 @@ class Methods:
         self.children: dict[int, str] = {}  # pids of child-model services
         self.launches: list[Launch] = []
         self.postponed: dict[str, tuple[str, Config]] = {}
+        self._dumped: set[str] = set()  # whose processes were told to end already
         self._watch, self._ended, self._empty = watch, ended, empty
         self._elsewhere = elsewhere
         self._owners: dict[int, tuple[str, str]] = {}  # contract -> (FMRI, what it is to it)
@@ -95,20 +102,27 @@ class Methods:
         found = settings.methods.get(name)
         command = found.command if found else ""
         self.log(fmri, f"executing {name} method ({_quoted(command)})")
-        deadline = None
-        if found and found.timeout is not None and not _endless(name, settings):
-            deadline = time.monotonic() + found.timeout
-        method = Method(fmri, name, deadline)
+        method = Method(fmri, name, settings)
         self.under_way[fmri] = method
-        if not found or command.strip() in (TRUE, ""):
-            self._without_process(method, settings)
+        if name == "stop" and fmri in self._dumped:
+            self._dumped.discard(fmri)
+            self._stopped(method, Outcome(outcome.OK, "is left out"))
+        elif not found or command.strip() in (TRUE, ""):
+            self._without_process(method)
         elif command.split()[:1] == [KILL]:
-            self._signal(method, command, settings)
+            self._signal(method, command)
         else:
-            self._prepare(method, command, settings)
+            self._prepare(method, command)
 
-    def _prepare(self, method: Method, command: str, settings: Config) -> None:
+    def dump(self, fmri: str) -> None:
+        """Have a service dump core, and its next stop be no more than waiting for its end."""
+        self._dumped.add(fmri)
+        for contract in self.records[fmri].contracts:
+            self.contracts.signal(contract, signal.SIGABRT)
+
+    def _prepare(self, method: Method, command: str) -> None:
         """Everything that may go wrong before there is a process."""
+        settings = method.settings
         try:
             text = expand(command, method.fmri, method.name, settings.groups, self._elsewhere)
             context = resolve(settings.methods[method.name].group, settings.groups)
@@ -135,7 +149,7 @@ class Methods:
             self._own(method.contract, method.fmri, BESIDE)
         self.launches.append(Launch(method, text, context))
 
-    def launch(self, settings: Callable[[str], Config]) -> None:
+    def launch(self) -> None:
         """Fork what is prepared, now that what it will be is written down."""
         launches, self.launches = self.launches, []
         for launch in launches:
@@ -153,21 +167,20 @@ class Methods:
                 os.close(log)
             if method.name == "start":
                 self.records[method.fmri].start_pid = method.pid
-                if settings(method.fmri).duration == CHILD:
+                if method.settings.duration == CHILD:
                     self.children[method.pid] = method.fmri
                     self._finish(method, Outcome(outcome.OK, "has begun"))
 
-    def _without_process(self, method: Method, settings: Config) -> None:
+    def _without_process(self, method: Method) -> None:
         """`:true`, or no method at all: it does nothing, and that went well."""
-        del settings
         if method.name == "stop":
             self.retire(method.fmri, kill=False)
         self._finish(method, Outcome(outcome.OK, "has nothing to do"))
 
-    def _signal(self, method: Method, command: str, settings: Config) -> None:
+    def _signal(self, method: Method, command: str) -> None:
         """`:kill [-SIGNAL]`."""
         number = signal_number(command)
-        if settings.duration == TRANSIENT or method.name != "stop":
+        if method.settings.duration == TRANSIENT or method.name != "stop":
             text = "failed: :kill needs a contract, and a transient service has none"
             self._finish(method, Outcome(outcome.FATAL, text))
         elif number is None:
@@ -192,6 +205,8 @@ class Methods:
         if method.contract and method.name != "start":
             self.records[method.fmri].transient = 0
             self._bury(method.contract)
+        if method.name == "start" and method.settings.duration == TRANSIENT:
+            self.retire(method.fmri, kill=False)
         if method.name == "stop" and how.kind == outcome.OK:
             self._stopped(method, how)
         else:
@@ -367,11 +382,6 @@ def _require_program(command: str) -> None:
     program = command.split()[0] if command.split() else ""
     if program.startswith("/") and not os.access(program, os.X_OK):
         raise BadContext(f"there is no program {program}")
-
-
-def _endless(name: str, settings: Config) -> bool:
-    """The start of a child-model service is the service."""
-    return name == "start" and settings.duration == config.CHILD
 
 
 def _quoted(command: str) -> str:

@@ -4,7 +4,7 @@
 Pure: it sees the repository through `World`, and files through a function.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from smf.fmri import MASTER, file_path, instance_of, is_file, service_of
 from smf.states import (
@@ -38,6 +38,7 @@ class World:
         for fmri in now:
             if instance_of(fmri):
                 self.of_service.setdefault(service_of(fmri), []).append(fmri)
+        self.stuck: set[str] = set()  # what waits for something that will not come
         self._configured = configured
         self._known: dict[str, Groups] = {}
 
@@ -69,33 +70,53 @@ def restarter_of(world: World, fmri: str) -> str:
 
 def reach(world: World, fmri: str) -> int:
     """How far an instance is from being able to run: YES, NOT_YET, or NEVER without an admin."""
-    return _needs(world, fmri, (fmri,))
+    waiting = _waiting(world, fmri)
+    # Round by round, so that neither circles nor long chains matter.
+    before = -1
+    while before != len(world.stuck):
+        before = len(world.stuck)
+        for each in reversed(waiting):
+            if each not in world.stuck and _needs(world, each) == NEVER:
+                world.stuck.add(each)
+    return _needs(world, fmri)
 
 
-def _needs(world: World, fmri: str, path: tuple[str, ...]) -> int:
+def _waiting(world: World, fmri: str) -> list[str]:
+    """What an instance waits for, near or far, that waits itself."""
+    found = {fmri: None}
+    todo = [fmri]
+    while todo:
+        each = todo.pop()
+        groups = [group.values("entities") for _, group in world.dependencies(each)]
+        for entity in (restarter_of(world, each), *(one for group in groups for one in group)):
+            for other in [] if is_file(entity) else world.instances(entity):
+                state = world.state(other)
+                is_up = state in RUNNING_STATES or state == MAINTENANCE
+                if other not in found and world.enabled(other) and not is_up:
+                    found[other] = None
+                    todo.append(other)
+    return list(found)[1:]
+
+
+def _needs(world: World, fmri: str) -> int:
     """The worst of its dependency groups, and its restarter."""
-    worst = YES
-    for _, group in world.dependencies(fmri):
-        worst = max(worst, _group(world, group, path))
-        if worst == NEVER:
-            return NEVER
-    restarter = restarter_of(world, fmri)
-    if restarter != MASTER:
-        worst = max(worst, _instance(world, restarter, path))
-    return worst
+    found = [_group(world, group) for _, group in world.dependencies(fmri)]
+    if (restarter := restarter_of(world, fmri)) != MASTER:
+        found.append(_instance(world, restarter))
+    return max(found, default=YES)
 
 
-def _group(world: World, group: Group, path: tuple[str, ...]) -> int:
+def _group(world: World, group: Group) -> int:
     entities = group.values("entities")
     grouping = group.value("grouping")
     if not entities:
         return YES
     if grouping == REQUIRE_ALL:
-        return max(_entity(world, each, path) for each in entities)
+        return max(_entity(world, each) for each in entities)
     if grouping == REQUIRE_ANY:
-        return min(_entity(world, each, path) for each in entities)
+        return min(_entity(world, each) for each in entities)
     if grouping == OPTIONAL_ALL:
-        return max(_optional(world, each, path) for each in entities)
+        return max(_optional(world, each) for each in entities)
     return max(_excluded(world, each) for each in entities)
 
 
@@ -103,31 +124,27 @@ def _file(world: World, entity: str) -> bool:
     return world.exists(file_path(entity))
 
 
-def _entity(world: World, entity: str, path: tuple[str, ...]) -> int:
+def _entity(world: World, entity: str) -> int:
     """Of a service, any instance will do."""
     if is_file(entity):
         return YES if _file(world, entity) else NEVER
-    return min((_instance(world, each, path) for each in world.instances(entity)), default=NEVER)
+    return min((_instance(world, each) for each in world.instances(entity)), default=NEVER)
 
 
-def _instance(world: World, fmri: str, path: tuple[str, ...]) -> int:
+def _instance(world: World, fmri: str) -> int:
     if fmri not in world.now or not world.enabled(fmri):
         return NEVER
     state = world.state(fmri)
     if state in RUNNING_STATES:
         return YES
-    if state == MAINTENANCE:
-        return NEVER
-    if fmri in path:  # a cycle, which is startd's to break
-        return NOT_YET
-    return NEVER if _needs(world, fmri, (*path, fmri)) == NEVER else NOT_YET
+    return NEVER if state == MAINTENANCE or fmri in world.stuck else NOT_YET
 
 
-def _optional(world: World, entity: str, path: tuple[str, ...]) -> int:
+def _optional(world: World, entity: str) -> int:
     """What will not come is not waited for; files are."""
     if is_file(entity):
-        return _entity(world, entity, path)
-    found = [_instance(world, each, path) for each in world.instances(entity)]
+        return _entity(world, entity)
+    found = [_instance(world, each) for each in world.instances(entity)]
     return NOT_YET if NOT_YET in found and YES not in found else YES
 
 
@@ -152,42 +169,46 @@ class Closure:
         self.found: dict[str, None] = {}
         self.choices: list[tuple[str, list[str]]] = []  # who needs one of several
         self.problems: list[str] = []
-        self._path: list[str] = []
 
     def add(self, fmri: str) -> None:
         """An instance, and all that it requires."""
-        if fmri in self._path:
-            circle = [*self._path[self._path.index(fmri) :], fmri]
-            self.problems.append(f"the dependencies are a circle: {' -> '.join(circle)}")
-            return
         if fmri in self.found:
             return
         self.found[fmri] = None
-        self._path.append(fmri)
-        restarter = restarter_of(self.world, fmri)
-        if restarter != MASTER:
-            self._require(fmri, [restarter])
-        for _, group in self.world.dependencies(fmri):
-            entities = [each for each in group.values("entities") if not is_file(each)]
-            if group.value("grouping") == REQUIRE_ALL:
-                for entity in entities:
-                    self._require(fmri, [entity])
-            elif group.value("grouping") == REQUIRE_ANY and len(entities) == len(
-                group.values("entities")
-            ):
-                self._require(fmri, entities)
-        self._path.pop()
+        path = [(fmri, iter(self._required(fmri)))]
+        while path:
+            each = next(path[-1][1], None)
+            above = [name for name, _ in path]
+            if each is None:
+                path.pop()
+            elif each in above:
+                circle = " -> ".join([*above[above.index(each) :], each])
+                self.problems.append(f"the dependencies are a circle: {circle}")
+            elif each not in self.found:
+                self.found[each] = None
+                path.append((each, iter(self._required(each))))
 
-    def _require(self, fmri: str, entities: Iterable[str]) -> None:
-        """One instance of these; if none of several is enabled, people choose."""
-        entities = list(entities)
+    def _required(self, fmri: str) -> list[str]:
+        restarter = restarter_of(self.world, fmri)
+        found = [] if restarter == MASTER else self._one_of(fmri, [restarter])
+        for _, group in self.world.dependencies(fmri):
+            entities = group.values("entities")
+            services = [each for each in entities if not is_file(each)]
+            if group.value("grouping") == REQUIRE_ALL:
+                for entity in services:
+                    found += self._one_of(fmri, [entity])
+            elif group.value("grouping") == REQUIRE_ANY and len(services) == len(entities):
+                found += self._one_of(fmri, services)
+        return found
+
+    def _one_of(self, fmri: str, entities: list[str]) -> list[str]:
+        """What is to be enabled of these. If it is one of several, people choose."""
         candidates = [each for entity in entities for each in self.world.instances(entity)]
-        chosen = [each for each in candidates if self.world.enabled(each)] or candidates
-        if not candidates:
-            if entities:
-                self.problems.append(f"{fmri} requires {' or '.join(entities)}: there is none")
-        elif len(chosen) == 1 or chosen is not candidates:
-            for each in chosen:
-                self.add(each)
-        else:
+        chosen = [each for each in candidates if self.world.enabled(each)]
+        if chosen or len(candidates) == 1:
+            return chosen or candidates
+        if candidates:
             self.choices.append((fmri, candidates))
+        elif entities:
+            self.problems.append(f"{fmri} requires {' or '.join(entities)}: there is none")
+        return []

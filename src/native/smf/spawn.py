@@ -19,7 +19,10 @@ _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGTERM)
 
 
 def start(command: str, context: Context, procs: str, log: int) -> int:
-    """Fork `sh -c "exec COMMAND"`, which is not empty; its pid. `procs`: the cgroup's file; `log`: a descriptor."""
+    """Fork `sh -c "exec COMMAND"`, which is not empty; its pid.
+
+    `procs`: the cgroup's file; `log`: a descriptor.
+    """
     pid = os.fork()
     if pid:
         return pid

@@ -298,8 +298,9 @@ class Startd:
         elif verb in ("maint_off", "restore"):
             self.engine.clear(fmri)
         elif verb == "dodump":
-            for contract in self.records[fmri].contracts:
-                self.methods.contracts.signal(contract, signal.SIGABRT)
+            if self.engine.graph.vertices[fmri].running:
+                self.methods.dump(fmri)
+                self.engine.restart(fmri)
         elif verb in MARKS:
             state, immediately = MARKS[verb]
             self.engine.mark(fmri, state, immediately=immediately, service=by_service)
@@ -372,7 +373,7 @@ class Startd:
             if self.engine.actions:
                 continue
             self._write()
-            self.methods.launch(lambda fmri: self.engine.graph.vertices[fmri].config)
+            self.methods.launch()
             if not self.engine.actions and not self.dirty:
                 return
 

@@ -33,6 +33,14 @@ def instance(body: str = "", *, name: str = "default", enabled: str = "true") ->
     return f"<instance name='{name}' enabled='{enabled}'>{body}</instance>"
 
 
+def depends(kind: str, entity: str) -> str:
+    """A dependency `a`, on a service or a path."""
+    return (
+        f"<dependency name='a' grouping='require_all' restart_on='none' type='{kind}'>"
+        f"<service_fmri value='{entity}'/></dependency>"
+    )
+
+
 def config(attributes: str = "", **values: str) -> str:
     """A property group `config` of strings; attributes are of each of its properties."""
     properties = "".join(

@@ -107,6 +107,44 @@ def test_a_dependent_whose_dependency_is_gone(do: Importer) -> None:
     assert copied(text)[X] == {"dependents": ("framework", {"x_b": ("fmri", B)})}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        ["set", B, "x_b", "grouping", "", ["odd"]],
+        ["set", B, "x_b", "external", "", ["false"]],
+        ["set", B, "x_b", "entities", "", ["svc:/site/other"]],
+        ["set", B, "x_b", "type", "", ["path"]],
+    ],
+    ids=lambda change: change[3],
+)
+def test_a_dependency_that_is_no_dependent_any_more(do: Importer, change: list[object]) -> None:
+    do(instance(), service="site/b")
+    do(dependent() + instance())
+    do.client.commit([change])
+    text = export(do.client, X)
+    assert "<dependent " not in text
+    assert copied(text)[X] == {"dependents": ("framework", {"x_b": ("fmri", B)})}
+
+
+def test_what_cannot_be_written_of_a_shared_group(do: Importer) -> None:
+    do(instance())
+    do.set(XI, "general", "package", "\x01", "astring")
+    with pytest.raises(SmfError, match="property group general cannot be written as XML"):
+        export(do.client, X)
+
+
+def test_the_context_of_a_method(do: Importer) -> None:
+    """With everything that a context can be, and with what it can not."""
+    do(load("notified.xml"))
+    service = "svc:/site/notified"
+    text = export(do.client, service)
+    assert "<method_profile name='Service Operator'/>" in text
+    do.client.commit([["unset", service, "start", "use_profile"]])
+    text = export(do.client, service)
+    assert "<propval name='profile' type='astring' value='Service Operator'/>" in text
+    assert "<method_context security_flags='aslr'/>" in text
+
+
 def test_what_few_may_read_is_left_out(do: Importer) -> None:
     do(load("database.xml"))
     service = "svc:/pkg/database"

@@ -93,12 +93,23 @@ def test_groups_and_dependents_are_deleted_and_made(do: Applier) -> None:
     do.apply(dependent() + instance())
     assert do.client.attached("svc:/site/b")["x_b"].value("entities") == X
     delete = "<property_group name='config' type='application' delete='true'/>"
+    do.apply(dependent(rest="delete='true'") + delete + instance(), dry_run=True)
+    assert do.told == [
+        f"{X}: property group config is deleted",
+        f"{X}: dependent x_b is deleted",
+    ]
     do.apply(dependent(rest="delete='true'") + delete + instance())
     assert "config" not in do.client.attached(X)
     assert "x_b" not in do.client.attached("svc:/site/b")
     assert do.values(X, "dependents") == {}
     do.apply(dependent(rest="delete='true'") + delete + instance())
     assert do.changed == []
+
+
+def test_a_dependent_of_what_is_not_there_is_deleted(do: Applier) -> None:
+    do(dependent() + instance())
+    do.apply(dependent(rest="delete='true'") + instance())
+    assert do.values(X, "dependents") == {}
 
 
 def test_a_dependency_of_the_same_name_is_not_overwritten(do: Applier) -> None:

@@ -34,6 +34,7 @@ class Job:
         self.client: Client = args.client()
         self.now: dict[str, Groups] = self.client.dump(DUMPED)
         self.status = 0
+        self.deleted: set[str] = set()  # since we looked
         self.instances = self._chosen()
 
     def _chosen(self) -> list[str]:
@@ -91,6 +92,9 @@ def _switch(job: Job, chosen: list[str], *, wanted: bool) -> int:
     wait = Wait(job.client, before, up=wanted) if job.args.has("-s") and chosen else None
     try:
         retry_stale(lambda: _write(job, chosen, wanted=wanted))
+        for fmri in job.deleted:
+            job.fail(f"{fmri} has been deleted")
+        chosen = [fmri for fmri in chosen if fmri not in job.deleted]
         for fmri in chosen:
             word = "enabled" if wanted else "disabled"
             job.say(f"{fmri}: {'temporarily ' if job.args.has('-t') else ''}{word}")
@@ -112,7 +116,7 @@ def _write(job: Job, chosen: list[str], *, wanted: bool) -> None:
     expected = []
     for fmri in chosen:
         if fmri not in now:
-            job.fail(f"{fmri} has been deleted")
+            job.deleted.add(fmri)
             continue
         temporary = job.args.has("-t")
         operations += actions.enable(fmri, now[fmri], wanted=wanted, temporary=temporary)
@@ -257,6 +261,7 @@ class Svcadm(Command):
         for state in before.get("-S", []):
             inside += ["-S", state]
         zones.refuse_inside()
+        zones.read_nothing()
         chosen = [zones.find(before["-z"][-1])] if "-z" in before else zones.running()
         argv = [*inside, *rest]
         statuses = [

@@ -14,7 +14,6 @@ from smf.cli import svccfg_file as file
 from smf.cli import svccfg_notify as notify
 from smf.cli import svccfg_prop as prop
 from smf.cli.options import Command, Usage, Verb, take_options
-from smf.cli.svccfg_describe import describe
 from smf.cli.svccfg_lang import Token, Unfinished, lines
 from smf.cli.svccfg_session import NAME, Line, Session, on
 from smf.cli.text import any_encoding
@@ -23,6 +22,12 @@ from smf.errors import SmfError
 from smf.places import Places
 
 REPOSITORY = "SVCCFG_REPOSITORY"
+
+
+def describe(line: Line) -> None:
+    from smf.cli.svccfg_describe import describe  # dear, for it knows templates
+
+    describe(line)
 
 
 # -- running lines ---------------------------------------------------------------------------------
@@ -187,6 +192,8 @@ def _in_zone(options: dict[str, list[str]], words: list[str]) -> int:
         argv += ["-f", "-"]
     elif not words and sys.stdin.isatty():
         return zones.enter(zone, NAME, argv)
+    if words:
+        zones.read_nothing()
     return zones.run(zone, NAME, [*argv, *words])
 
 

@@ -9,7 +9,7 @@ from smf.cli.svccfg_lang import quote
 from smf.cli.svccfg_session import Line, Session
 from smf.errors import NotFound, SmfError
 from smf.fmri import instance_of, service_of
-from smf.tree import VOLATILE
+from smf.tree import VOLATILE, Groups
 
 ENVIRONMENT = "environment"
 CONTEXT = "method_context"
@@ -33,32 +33,35 @@ def unsetenv(line: Line) -> None:
 def _change(line: Line, name: str, entry: str) -> None:
     session = line.session
     session.writable()
-    fmri, group, has = _place(session, line)
-    found = session.client.attached(fmri).get(group)
-    before = found.values(ENVIRONMENT) if found else ()
-    left = [each for each in before if not each.startswith(f"{name}=")]
-    if not entry and len(left) == len(before):
-        raise NotFound(f"{fmri} sets no {name} in {group}/{ENVIRONMENT}")
-    values = [*left, entry] if entry else left
-    made: Operations = [] if has else [["group", fmri, group, "framework", ""]]
-    session.commit([*made, ["set", fmri, group, ENVIRONMENT, "astring", values]])
+    fmri, group = _place(session, line)
+
+    def make(groups: Groups) -> Operations:
+        before = groups[group].values(ENVIRONMENT) if group in groups else ()
+        left = [each for each in before if not each.startswith(f"{name}=")]
+        if not entry and len(left) == len(before):
+            raise NotFound(f"{fmri} sets no {name} in {group}/{ENVIRONMENT}")
+        made: Operations = [] if group in groups else [["group", fmri, group, "framework", ""]]
+        values = [*left, entry] if entry else left
+        return [*made, ["set", fmri, group, ENVIRONMENT, "astring", values]]
+
+    session.change(fmri, group, make)
 
 
-def _place(session: Session, line: Line) -> tuple[str, str, bool]:
-    """(entity, group, whether it has that) whose environment is meant."""
+def _place(session: Session, line: Line) -> tuple[str, str]:
+    """(entity, group) whose environment is meant."""
     given = [flag for flag in ("-i", "-s", "-m") if line.has(flag)]
     if len(given) > 1:
         raise Usage("-i, -s and -m exclude each other")
     selected = session.entity()
     if given in (["-i"], ["-s"]):
         fmri = session.instance() if given == ["-i"] else service_of(selected)
-        return fmri, CONTEXT, CONTEXT in session.client.attached(fmri)
+        return fmri, CONTEXT
     methods = [line.value("-m")] if given else ["start", "inetd_start"]
     levels = [selected, service_of(selected)] if instance_of(selected) else [selected]
     for method in methods:
         for fmri in levels:
             if method in session.client.attached(fmri):
-                return fmri, method, True
+                return fmri, method
     raise NotFound(f"{selected} has no method {' or '.join(methods)}; -i or -s is for all methods")
 
 

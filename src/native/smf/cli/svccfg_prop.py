@@ -3,6 +3,7 @@
 
 from fnmatch import fnmatchcase
 
+from smf.actions import Operations
 from smf.cli.options import Usage
 from smf.cli.svccfg_lang import Token, glue, quote
 from smf.cli.svccfg_session import Line, Session, must_be_new, names_of
@@ -89,9 +90,12 @@ def setprop(line: Line) -> None:
     kind, values = _typed(line, line.raw[at + 1 :], line.raw[at])
     session = line.session
     fmri = session.writable()
-    found = group_of(session.groups(), group, fmri).properties.get(prop)
-    kind = _type_of(f"{group}/{prop}", found, kind)
-    session.commit([["set", fmri, group, prop, kind, values]])
+
+    def make(groups: Groups) -> Operations:
+        found = group_of(groups, group, fmri).properties.get(prop)
+        return [["set", fmri, group, prop, _type_of(f"{group}/{prop}", found, kind), values]]
+
+    session.change(fmri, group, make)
 
 
 def _typed(line: Line, tokens: list[Token], before: Token) -> tuple[str, list[str]]:
@@ -110,10 +114,10 @@ def _typed(line: Line, tokens: list[Token], before: Token) -> tuple[str, list[st
             raise line.bad(more[0], _SEVERAL)
         return kind, [value.text]
     end = next(i for i, token in enumerate(tokens) if token.is_mark(")"))
-    if tokens[end + 1 :]:
-        raise line.bad(tokens[end + 1], "nothing comes after the list")
     if nested := next((token for token in tokens[1:end] if token.is_mark("(")), None):
         raise line.bad(nested, "there are no lists in a list")
+    if tokens[end + 1 :]:
+        raise line.bad(tokens[end + 1], "nothing comes after the list")
     return kind, [token.text for token in glue(tokens[1:end])]
 
 
@@ -162,10 +166,13 @@ def addpropvalue(line: Line) -> None:
     kind, (value,) = _typed(line, tokens[1:], tokens[0])
     session = line.session
     fmri = session.writable()
-    found = group_of(session.groups(), group, fmri).properties.get(prop)
-    kind = _type_of(f"{group}/{prop}", found, kind)
-    values = [*(found.values if found else ()), value]
-    session.commit([["set", fmri, group, prop, kind, values]])
+
+    def make(groups: Groups) -> Operations:
+        found = group_of(groups, group, fmri).properties.get(prop)
+        values = [*(found.values if found else ()), value]
+        return [["set", fmri, group, prop, _type_of(f"{group}/{prop}", found, kind), values]]
+
+    session.change(fmri, group, make)
 
 
 def delpropvalue(line: Line) -> None:
@@ -174,8 +181,12 @@ def delpropvalue(line: Line) -> None:
     session = line.session
     fmri = session.writable()
     group, prop = names_of(word)
-    found = property_of(session.groups(), group, prop, fmri)
-    left = [each for each in found.values if not fnmatchcase(each, pattern)]
-    if len(left) == len(found.values):
-        raise NotFound(f'{word} has no value that matches "{pattern}"')
-    session.commit([["set", fmri, group, prop, found.kind, left]])
+
+    def make(groups: Groups) -> Operations:
+        found = property_of(groups, group, prop, fmri)
+        left = [each for each in found.values if not fnmatchcase(each, pattern)]
+        if len(left) == len(found.values):
+            raise NotFound(f'{word} has no value that matches "{pattern}"')
+        return [["set", fmri, group, prop, found.kind, left]]
+
+    session.change(fmri, group, make)

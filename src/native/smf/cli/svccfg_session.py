@@ -10,7 +10,7 @@ from smf.actions import Operations
 from smf.cli.operands import complain
 from smf.cli.options import Args, Usage, Verb, take_options
 from smf.cli.svccfg_lang import BadLine, Token, glue
-from smf.client import Client
+from smf.client import Client, retry_stale
 from smf.errors import BadName, Exists, NotFound, SmfError
 from smf.fmri import SCHEME, canonical, instance_of, is_exact, is_glob, matching, parse, service_of
 from smf.places import Places
@@ -30,6 +30,7 @@ class Session:
         self.fmri = ""  # what is selected; "" is everything
         self.snapshot = ""
         self.done = False
+        self._opened: Client | None = None
 
     @property
     def prompt(self) -> str:
@@ -93,14 +94,31 @@ class Session:
 
         client = Direct(path, self.places)
         self.close()
-        self.client, self.fmri, self.snapshot = client, "", ""
+        self.client = self._opened = client
+        self.fmri = self.snapshot = ""
 
     def close(self) -> None:
-        self.client.close()
+        """What `use` has opened."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
     # -- what is done ------------------------------------------------------------------------------
     def commit(self, operations: Operations) -> None:
         self.client.commit(operations)
+
+    def change(self, fmri: str, name: str, make: Callable[[Groups], Operations]) -> None:
+        """Commit what follows from a group, unless it changes meanwhile: then from what it is then.
+
+        `make` is given the groups of `fmri`.
+        """
+
+        def attempt() -> None:
+            groups = self.client.attached(fmri)
+            group = groups.get(name)
+            self.client.commit(make(groups), [(fmri, name, group.generation if group else 0)])
+
+        retry_stale(attempt)
 
     def refresh(self, fmri: str) -> Operations:
         """What makes a change of an instance, or of a service's instances, take effect."""

@@ -90,8 +90,8 @@ class Wait:
         """Whether it is in maintenance only because startd has not come to it yet."""
         if world is not None:
             return False
-        asked = groups.get("restarter_actions")
-        if asked and "maint_off" in asked.properties:
+        cleared = int(value(groups, "restarter_actions", "maint_off", "0"))
+        if cleared > _nanoseconds(_since(groups)):
             return True
         return not self.up and self.maintained.get(fmri) == _since(groups)
 
@@ -109,7 +109,10 @@ class Wait:
         """Sleep until something has changed; which instances."""
         if not select.select([self.watcher], [], [], max(patience, 0))[0]:
             return set()
-        chunk = self.watcher.recv(1 << 16)
+        try:
+            chunk = self.watcher.recv(1 << 16)
+        except ConnectionResetError:
+            chunk = b""
         if not chunk:  # configd ended: watch the new one, and see what has happened meanwhile
             self.watcher.close()
             self.watcher, self.received = self.client.watch(), b""
@@ -133,6 +136,12 @@ def running_view(client: Client, fmri: str) -> Groups:
 
 def _state(groups: Groups) -> str:
     return value(groups, "restarter", "state")
+
+
+def _nanoseconds(moment: str) -> int:
+    """A value of type time."""
+    seconds, _, fraction = moment.partition(".")
+    return int(seconds or 0) * 10**9 + int(fraction.ljust(9, "0"))
 
 
 def _since(groups: Groups) -> str:

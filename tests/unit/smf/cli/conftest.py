@@ -10,6 +10,7 @@ import pytest
 
 from smf.cli import options
 from smf.cli.options import Command
+from tests.unit.smf.cli.admin import Admin
 from tests.unit.smf.local import Local
 from tests.unit.smf.made import NOON
 
@@ -46,3 +47,11 @@ def run(
         return status, done.out, done.err
 
     return run
+
+
+@pytest.fixture
+def admin(
+    local: Local, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Admin:
+    """svcadm and svccfg, over an empty repository."""
+    return Admin(local, capsys, monkeypatch)
