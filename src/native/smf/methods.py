@@ -268,7 +268,7 @@ class Methods:
         record.contracts = []
 
     def stray(self, contract: int, *, kill: bool) -> None:
-        """A contract that is nobody's: of a method that was under way, or one that was abandoned."""
+        """A contract that is nobody's: of a method that was under way, or an abandoned one."""
         if kill:
             self.contracts.kill(contract)
         self._bury(contract)
