@@ -159,12 +159,13 @@ class Methods:
             procs = self.contracts.path(method.contract, "cgroup.procs")
             log = self._open_log(method.fmri)
             try:
-                method.pid = spawn.start(launch.command, launch.context, procs, log)
+                method.pid, pipe = spawn.start(launch.command, launch.context, procs, log)
             except OSError as exc:  # no process to be had
                 self._finish(method, Outcome(outcome.FAILED, f"was not run: {exc.strerror}"))
                 continue
             finally:
                 os.close(log)
+            self.contracts.expect(method.contract, pipe)
             if method.name == "start":
                 self.records[method.fmri].start_pid = method.pid
                 if method.settings.duration == CHILD:
@@ -290,7 +291,10 @@ class Methods:
     def changed(self, descriptor: int) -> None:
         """epoll says that a contract has become empty, or populated."""
         contract = self._watched.get(descriptor)
-        if contract is None or populated_by(descriptor):
+        if contract is None:
+            return
+        if populated_by(descriptor):
+            self.contracts.entered(contract)
             return
         fmri, role = self._owners[contract]
         if role == DYING:

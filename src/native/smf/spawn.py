@@ -18,18 +18,29 @@ BUILTIN = frozenset(("exit", ":"))
 _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGTERM)
 
 
-def start(command: str, context: Context, procs: str, log: int) -> int:
-    """Fork `sh -c "exec COMMAND"`, which is not empty; its pid.
+def start(command: str, context: Context, procs: str, log: int) -> tuple[int, int]:
+    """Fork `sh -c "exec COMMAND"`, which is not empty; its pid, and a pipe: see Contracts.expect.
 
     `procs`: the cgroup's file; `log`: a descriptor.
     """
-    pid = os.fork()
+    startd = os.getpid()
+    pipe, inside = os.pipe2(os.O_CLOEXEC)
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(pipe)
+        os.close(inside)
+        raise
     if pid:
-        return pid
+        os.close(inside)
+        return pid, pipe
     status = EXIT_ERR_CONFIG
     try:
         with open(procs, "w", encoding="ascii") as file:
             file.write("0")
+        os.close(inside)
+        if os.getppid() != startd:
+            os._exit(status)  # the next startd cannot have seen it there: it takes it for ended
         # A session of its own: no signal of a terminal that startd may have gets there.
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
