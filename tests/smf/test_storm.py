@@ -141,6 +141,7 @@ def test_a_storm(own: World, seed: int) -> None:
         own.child(comm)
     all_as_asked(own, members_)
     nothing_twice(own, members_)
+    assert not own.said()
     nothing_lost(own, members_)
 
 

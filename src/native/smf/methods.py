@@ -69,12 +69,13 @@ class Methods:
         zone: str,
         *,
         watch: Callable[[int], None],
+        unwatch: Callable[[int], None],
         ended: Callable[[str, str, Outcome], None],
         empty: Callable[[str, int], None],
         elsewhere: Callable[[str], Groups],
     ) -> None:
-        """`watch`: have epoll watch a descriptor for POLLPRI. `ended`: tell of a method's end.
-        `empty`: of a service's contract that has become empty. `elsewhere`: see smf.expand."""
+        """`watch`, `unwatch`: have epoll watch a descriptor for POLLPRI, or no longer. `ended`: tell
+        of a method's end; `empty`: of a service's contract that is. `elsewhere`: see smf.expand."""
         self.contracts = contracts
         self.records = records
         self.zone = zone
@@ -83,7 +84,8 @@ class Methods:
         self.launches: list[Launch] = []
         self.postponed: dict[str, tuple[str, Config]] = {}
         self._dumped: set[str] = set()  # whose processes were told to end already
-        self._watch, self._ended, self._empty = watch, ended, empty
+        self._watch, self._unwatch = watch, unwatch
+        self._ended, self._empty = ended, empty
         self._elsewhere = elsewhere
         self._owners: dict[int, tuple[str, str]] = {}  # contract -> (FMRI, what it is to it)
         self._watched: dict[int, int] = {}  # descriptor -> contract
@@ -336,7 +338,10 @@ class Methods:
         descriptor = self._descriptors.pop(contract, None)
         if descriptor is not None:
             del self._watched[descriptor]
-            os.close(descriptor)  # epoll forgets it by itself
+            # Closing is not enough: a method that was just forked has it still, and epoll would go
+            # on about it, by a number that is another contract's meanwhile.
+            self._unwatch(descriptor)
+            os.close(descriptor)
 
     def _dying(self, fmri: str) -> bool:
         return (fmri, DYING) in self._owners.values()

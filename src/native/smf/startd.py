@@ -62,8 +62,8 @@ class Startd:
         self.epoll = select.epoll()
         self.methods = Methods(
             contracts, self.records, zone,
-            watch=self._watch_contract, ended=self.engine.ended, empty=self._ask_init,
-            elsewhere=self._composed,
+            watch=self._watch_contract, unwatch=self.epoll.unregister,
+            ended=self.engine.ended, empty=self._ask_init, elsewhere=self._composed,
         )  # fmt: skip
         self.watch: socket.socket | None = None
         self.claim: list[tuple[str, str, int]] = []  # that this is the one startd
