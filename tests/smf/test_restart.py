@@ -6,9 +6,9 @@ import signal
 import threading
 import time
 
-from tests.smf.manifests import Needs, counted, daemon
-from tests.smf.processes import read_process
-from tests.smf.world import World, count_file, until
+from tests.smf.manifests import Needs, counted
+from tests.smf.processes import members, read_process
+from tests.smf.world import World, until
 
 
 def test_30_startd_dies_and_the_service_does_not_notice(own: World) -> None:
@@ -53,6 +53,25 @@ def test_a_method_under_way_is_begun_again_and_only_once(own: World) -> None:
     t.becomes("online")
     assert len(t.pids) == 1
     assert t.runs() == 2
+
+
+def test_what_was_abandoned_is_left_alone(own: World) -> None:
+    """By exit 94, by a transient service, and by mark -I: it is no business of the next startd."""
+    background = "/bin/sh -c '/bin/sleep 1000 >/dev/null 2>&1 & exit {}'"
+    nodaemon = own.service("site/ab-94", background.format(94), ":true")
+    once = own.service("site/ab-once", background.format(0), ":true", duration="transient")
+    marked = own.service("site/ab-marked")
+    for each in (nodaemon, once, marked):
+        each.enable()
+    own.svcadm("mark", "-I", "maintenance", marked.fmri)
+    marked.becomes("maintenance")
+    sleeping = {each.pid for each in members(own.cgroup) if each.comm == "sleep"}
+    assert len(sleeping) == 3
+    own.kill("svc.startd")
+    own.wait("svc:/system/svc/restarter:default", "online")
+    time.sleep(0.5)
+    assert {each.pid for each in members(own.cgroup) if each.comm == "sleep"} == sleeping
+    assert [each.state for each in (nodaemon, once, marked)] == ["online", "online", "maintenance"]
 
 
 def test_configd_dies_and_nobody_notices(own: World) -> None:
@@ -104,7 +123,7 @@ def test_a_shutdown_stops_dependents_first(own: World) -> None:
     for below, name in zip(["", *names], names, strict=False):
         stop = f"/bin/sh -c 'sleep 0.2; echo {name[-1]} >> {order}'"
         needs = [Needs(below)] if below else []  # restart_on none: shutdown orders all the same
-        own.service(name, daemon(count_file(own, f"svc:/{name}:default")), stop, needs=needs)
+        own.service(name, "/bin/true", stop, duration="transient", needs=needs)
     own.svcadm("enable", "-rs", names[-1])
     own.reboot()
     assert order.read_text().split() == ["3", "2", "1"]

@@ -29,7 +29,12 @@ ACTIONS = ("enable", "enable", "disable", "restart", "refresh")
 # inherits it; its seconds are its name.
 SCRIPT = """#!/bin/sh
 exec 9>>"{scratch}/lock-$1"
-flock -n 9 || {{ echo "$1 twice" >> "{scratch}/violations"; exit 1; }}
+flock -n 9 || {{
+    echo "$1 $2 twice: in $(tail -c 30 /proc/self/cgroup) beside" $(tail -n 1 "{scratch}/lock-$1") \
+        >> "{scratch}/violations"
+    exit 1
+}}
+echo "$(date +%T.%N) $(tail -c 30 /proc/self/cgroup)" >&9
 case $2 in
 contract) /bin/sleep "$3" & ;;
 child) exec /bin/sleep "$3" ;;
@@ -136,6 +141,7 @@ def test_a_storm(own: World, seed: int) -> None:
         own.child(comm)
     all_as_asked(own, members_)
     nothing_twice(own, members_)
+    assert not own.said()
     nothing_lost(own, members_)
 
 
@@ -161,7 +167,7 @@ def all_as_asked(world: World, members_: list[Member]) -> None:
 
 def nothing_twice(world: World, members_: list[Member]) -> None:
     violations = world.scratch / "violations"
-    assert not violations.exists(), violations.read_text()
+    assert not violations.exists(), violations.read_text()[:2000] + world.said()[-2000:]
     expected = sorted(m.seconds for m in members_ if m.runs)
 
     def there() -> list[str]:

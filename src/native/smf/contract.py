@@ -43,6 +43,7 @@ class Contracts:
         except OSError as exc:
             raise SmfError(f"{directory}: {exc.strerror}") from exc
         self._last = max(numbers, default=0)
+        self._entering: dict[int, int] = {}  # contract -> a pipe that closes once it is entered
 
     def all(self) -> list[int]:
         """The numbers of those that there are."""
@@ -54,11 +55,26 @@ class Contracts:
         os.mkdir(self.path(self._last))
         return self._last
 
+    def expect(self, number: int, pipe: int) -> None:
+        """A process is on its way into it, which closes the other end of a pipe when it is there.
+
+        Who asks for the members, or ends them, waits until it is one: or it would be forgotten.
+        """
+        self._entering[number] = pipe
+
+    def entered(self, number: int) -> None:
+        """Wait for the one that is on its way."""
+        pipe = self._entering.pop(number, None)
+        if pipe is not None:
+            os.read(pipe, 1)
+            os.close(pipe)
+
     def path(self, number: int, file: str = "") -> str:
         return f"{self.directory}/{number}" + (f"/{file}" if file else "")
 
     def members(self, number: int) -> list[int]:
         """The processes in it, and in cgroups below it."""
+        self.entered(number)
         found: list[int] = []
         for directory, _, _ in os.walk(self.path(number)):
             try:
@@ -70,6 +86,7 @@ class Contracts:
 
     def populated(self, number: int) -> bool:
         """Whether a process is left in it."""
+        self.entered(number)
         try:
             with open(self.path(number, EVENTS), encoding="ascii") as file:
                 return "populated 1" in file.read()
@@ -90,6 +107,7 @@ class Contracts:
 
     def kill(self, number: int) -> None:
         """SIGKILL to all of it at once."""
+        self.entered(number)
         try:
             with open(self.path(number, KILL), "w", encoding="ascii") as file:
                 file.write("1")

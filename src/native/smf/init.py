@@ -62,9 +62,11 @@ class Child:
             sys.stderr.flush()
             os._exit(status)
 
-    def ended(self) -> None:
+    def ended(self, status: int) -> None:
+        """Who was killed did nothing wrong, and is needed at once."""
         self.pid = 0
-        quick = time.monotonic() - self.begun < QUICK
+        killed = status & 0x7F == signal.SIGKILL
+        quick = time.monotonic() - self.begun < QUICK and not killed
         self.pause = min(max(0.05, self.pause * 2), LONGEST) if quick else 0.0
 
 
@@ -161,7 +163,7 @@ class Init:
             _, status = os.waitpid(found.si_pid, 0)
             for child in (self.configd, self.startd):
                 if found.si_pid == child.pid:
-                    child.ended()
+                    child.ended(status)
                     break
             else:
                 self._tell(b"d %d %d %d\n" % (found.si_pid, contract, status))

@@ -69,12 +69,13 @@ class Methods:
         zone: str,
         *,
         watch: Callable[[int], None],
+        unwatch: Callable[[int], None],
         ended: Callable[[str, str, Outcome], None],
         empty: Callable[[str, int], None],
         elsewhere: Callable[[str], Groups],
     ) -> None:
-        """`watch`: have epoll watch a descriptor for POLLPRI. `ended`: tell of a method's end.
-        `empty`: of a service's contract that has become empty. `elsewhere`: see smf.expand."""
+        """`watch`, `unwatch`: have epoll watch a descriptor for POLLPRI, or no longer. `ended`: tell
+        of a method's end; `empty`: of a service's contract that is. `elsewhere`: see smf.expand."""
         self.contracts = contracts
         self.records = records
         self.zone = zone
@@ -83,7 +84,8 @@ class Methods:
         self.launches: list[Launch] = []
         self.postponed: dict[str, tuple[str, Config]] = {}
         self._dumped: set[str] = set()  # whose processes were told to end already
-        self._watch, self._ended, self._empty = watch, ended, empty
+        self._watch, self._unwatch = watch, unwatch
+        self._ended, self._empty = ended, empty
         self._elsewhere = elsewhere
         self._owners: dict[int, tuple[str, str]] = {}  # contract -> (FMRI, what it is to it)
         self._watched: dict[int, int] = {}  # descriptor -> contract
@@ -159,12 +161,13 @@ class Methods:
             procs = self.contracts.path(method.contract, "cgroup.procs")
             log = self._open_log(method.fmri)
             try:
-                method.pid = spawn.start(launch.command, launch.context, procs, log)
+                method.pid, pipe = spawn.start(launch.command, launch.context, procs, log)
             except OSError as exc:  # no process to be had
                 self._finish(method, Outcome(outcome.FAILED, f"was not run: {exc.strerror}"))
                 continue
             finally:
                 os.close(log)
+            self.contracts.expect(method.contract, pipe)
             if method.name == "start":
                 self.records[method.fmri].start_pid = method.pid
                 if method.settings.duration == CHILD:
@@ -267,9 +270,10 @@ class Methods:
             self._bury(contract, fmri if kill else "")
         record.contracts = []
 
-    def stray(self, contract: int) -> None:
-        """Kill a contract that is nobody's."""
-        self.contracts.kill(contract)
+    def stray(self, contract: int, *, kill: bool) -> None:
+        """A contract that is nobody's: of a method that was under way, or an abandoned one."""
+        if kill:
+            self.contracts.kill(contract)
         self._bury(contract)
 
     def forget(self, fmri: str) -> None:
@@ -289,7 +293,10 @@ class Methods:
     def changed(self, descriptor: int) -> None:
         """epoll says that a contract has become empty, or populated."""
         contract = self._watched.get(descriptor)
-        if contract is None or populated_by(descriptor):
+        if contract is None:
+            return
+        if populated_by(descriptor):
+            self.contracts.entered(contract)
             return
         fmri, role = self._owners[contract]
         if role == DYING:
@@ -331,7 +338,10 @@ class Methods:
         descriptor = self._descriptors.pop(contract, None)
         if descriptor is not None:
             del self._watched[descriptor]
-            os.close(descriptor)  # epoll forgets it by itself
+            # Closing is not enough: a method that was just forked has it still, and epoll would go
+            # on about it, by a number that is another contract's meanwhile.
+            self._unwatch(descriptor)
+            os.close(descriptor)
 
     def _dying(self, fmri: str) -> bool:
         return (fmri, DYING) in self._owners.values()

@@ -18,31 +18,46 @@ BUILTIN = frozenset(("exit", ":"))
 _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGTERM)
 
 
-def start(command: str, context: Context, procs: str, log: int) -> int:
-    """Fork `sh -c "exec COMMAND"`, which is not empty; its pid.
+def start(command: str, context: Context, procs: str, log: int) -> tuple[int, int]:
+    """Fork `sh -c "exec COMMAND"`, which is not empty; its pid, and a pipe: see Contracts.expect.
 
     `procs`: the cgroup's file; `log`: a descriptor.
     """
-    pid = os.fork()
+    startd = os.getpid()
+    pipe, inside = os.pipe2(os.O_CLOEXEC)
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(pipe)
+        os.close(inside)
+        raise
     if pid:
-        return pid
+        os.close(inside)
+        return pid, pipe
     status = EXIT_ERR_CONFIG
     try:
         with open(procs, "w", encoding="ascii") as file:
             file.write("0")
-        # A session of its own: no signal of a terminal that startd may have gets there.
-        os.setsid()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        signal.set_wakeup_fd(-1)
-        for number in _RESTORED:
-            signal.signal(number, signal.SIG_DFL)
-        enter(context)
-        status = EXIT_EXEC
-        text = command if command.split()[0] in BUILTIN else f"exec {command}"
-        os.execve(SHELL, [SHELL, "-c", text], context.environment)
+        os.close(inside)
+        if os.getppid() == startd:  # else the next one has not seen it in there, and starts another
+            _detach(log)
+            enter(context)
+            status = EXIT_EXEC
+            text = command if command.split()[0] in BUILTIN else f"exec {command}"
+            os.execve(SHELL, [SHELL, "-c", text], context.environment)
     except OSError as exc:
         os.write(log, f"cannot start the method: {exc}\n".encode())
     finally:
         os._exit(status)  # whatever happened: this process must not go on as startd
+
+
+def _detach(log: int) -> None:
+    """Nothing of startd's own is left: neither its terminal, nor its descriptors and handlers."""
+    # A session of its own: no signal of a terminal that startd may have gets there.
+    os.setsid()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    signal.set_wakeup_fd(-1)
+    for number in _RESTORED:
+        signal.signal(number, signal.SIG_DFL)

@@ -62,10 +62,11 @@ class Startd:
         self.epoll = select.epoll()
         self.methods = Methods(
             contracts, self.records, zone,
-            watch=self._watch_contract, ended=self.engine.ended, empty=self._ask_init,
-            elsewhere=self._composed,
+            watch=self._watch_contract, unwatch=self.epoll.unregister,
+            ended=self.engine.ended, empty=self._ask_init, elsewhere=self._composed,
         )  # fmt: skip
         self.watch: socket.socket | None = None
+        self.claim: list[tuple[str, str, int]] = []  # that this is the one startd
         self.dirty: dict[str, None] = {}  # whose record is to be written
         self.handled: dict[str, dict[str, str]] = {}  # actions that were done, to be removed
         self.timers: dict[str, float] = {}  # when an instance may start again
@@ -139,11 +140,12 @@ class Startd:
 
     def _load(self) -> None:
         """Everything, at startd's start: what an earlier one has left is taken over."""
+        self._be_master()
         now = self.client.dump(["general", "general_ovr", *OPTIONS, RESTARTER])
         running = self.client.dump(None, snapshot=RUNNING)
-        self._be_master()
         self.engine.milestone = _milestone(now.get(MASTER, {}))
         known: set[int] = set()
+        beside: set[int] = set()  # of stop and refresh methods that were under way
         for fmri, groups in now.items():
             if not instance_of(fmri) or fmri == MASTER:
                 continue
@@ -151,13 +153,15 @@ class Startd:
             if found is None and RUNNING not in self.client.snapshots(fmri):
                 self.client.commit([["snapshot", fmri, RUNNING, ""]])
             settings = read(fmri, running.get(fmri, {}), groups)
+            beside.add(found.transient if found else 0)
             self._take_over(fmri, settings, found)
             known.update(self.records[fmri].contracts)
         for number in set(self.methods.contracts.all()) - known:
-            self.methods.stray(number)
+            self.methods.stray(number, kill=number in beside)
         self.engine.begin()
         for fmri in now:
-            self._asked(fmri)
+            if fmri != MASTER:
+                self._asked(fmri)
 
     def _take_over(self, fmri: str, settings: Config, found: Record | None) -> None:
         """An instance as it is found; a method that was under way has never been."""
@@ -185,18 +189,23 @@ class Startd:
             vertex.restart = "" if vertex.contract_cause else "restart_request"
 
     def _be_master(self) -> None:
-        """startd is an instance, too, for others to depend on and svcs to show."""
+        """startd is an instance, too, for others to depend on and svcs to show.
+
+        Its record is its claim: what an earlier startd has still sent before it was killed, and
+        configd reads only now, comes with another claim, and is not done.
+        """
+        record = Record(MASTER, self.places.logfile(MASTER))
+        record.become(states.ONLINE, states.NONE, states.NONE)
+        record.start_pid, record.start_time = os.getpid(), time.time_ns()
         self.client.commit([
             ["add", MASTER],
             ["group", MASTER, "general", "framework", ""],
             ["set", MASTER, "general", "enabled", "boolean", ["true"]],
+            ["put", MASTER, RESTARTER, record.wire()],
         ])  # fmt: skip
-        record = records.read(MASTER, self.client.attached(MASTER), self.places.logfile(MASTER))
-        record = record or Record(MASTER, self.places.logfile(MASTER))
-        record.become(states.ONLINE, states.NONE, states.NONE)
-        record.start_pid = os.getpid()
+        claim = self.client.attached(MASTER)[RESTARTER].generation
+        self.claim = [(MASTER, RESTARTER, claim)]
         self.records[MASTER] = record
-        self.dirty[MASTER] = None
         settings = Config()
         settings.enabled, settings.restarter = True, "svc:/"  # nobody's: it restarts itself
         self.engine.adopt(MASTER, settings, states.ONLINE, states.NONE)
@@ -400,7 +409,7 @@ class Startd:
         self.client.commit([
             ["group", fmri, "general_ovr", "framework", "P"],
             ["set", fmri, "general_ovr", "enabled", "boolean", ["false"]],
-        ])  # fmt: skip
+        ], self.claim)  # fmt: skip
         self.engine.enable(fmri, enabled=False)
 
     def _write(self) -> None:
@@ -413,7 +422,9 @@ class Startd:
                     operations.append(["snapshot", fmri, "start", RUNNING])
         self.dirty.clear()
         try:
-            self.client.commit(operations)
+            self.client.commit(operations, self.claim)
+        except Stale:  # there is another startd
+            raise
         except SmfError as exc:  # one was deleted: each for itself; or the disk is full
             self._write_each(operations, exc)
         self._clear_actions()
@@ -423,7 +434,7 @@ class Startd:
             self._complain(str(why))
         for operation in operations:
             try:
-                self.client.commit([operation])
+                self.client.commit([operation], self.claim)
             except SmfError:
                 continue
 
@@ -439,7 +450,8 @@ class Startd:
                          if it.kind == "integer"}  # fmt: skip
                 if all(self.handled[fmri].get(verb) == when for verb, when in asked.items()):
                     self.client.commit(
-                        [["ungroup", fmri, ACTIONS]], [(fmri, ACTIONS, group.generation)]
+                        [["ungroup", fmri, ACTIONS]],
+                        [*self.claim, (fmri, ACTIONS, group.generation)],
                     )
                     del self.handled[fmri]
             except Stale:
