@@ -137,7 +137,9 @@ class Crun:
     def _build(self, spec: ZoneSpec, run: Path, connect: Connect) -> int:
         with namespace.Maker(spec.id_base) as maker:
             group = self._group(spec.uuid)
-            group.create(cgroup_values(spec.limits), owner=spec.id_base if spec.systemd else None)
+            group.create(
+                cgroup_values(spec.limits), owner=spec.id_base if spec.own_cgroups else None
+            )
             pid = self._launch(spec, run, group, maker, connect)
         _set_boot_id(run, pid)
         self._write_record(run, spec, pid)
