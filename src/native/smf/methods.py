@@ -74,9 +74,8 @@ class Methods:
         empty: Callable[[str, int], None],
         elsewhere: Callable[[str], Groups],
     ) -> None:
-        """`watch`, `unwatch`: have epoll watch a descriptor for POLLPRI, or no longer. `ended`:
-        tell of a method's end; `empty`: of a service's contract that is. `elsewhere`: see
-        smf.expand."""
+        """`watch`, `unwatch`: have epoll watch a descriptor for POLLPRI, or no longer. `ended`: a
+        method has; `empty`: a service's contract is. `elsewhere`: see smf.expand."""
         self.contracts = contracts
         self.records = records
         self.zone = zone

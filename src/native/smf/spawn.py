@@ -25,14 +25,18 @@ def start(command: str, context: Context, procs: str, log: int) -> tuple[int, in
     """
     startd = os.getpid()
     pipe, inside = os.pipe2(os.O_CLOEXEC)
+    # A signal to the contract must end the method, not be taken by a handler that is startd's.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    pid = -1
     try:
         pid = os.fork()
-    except OSError:
-        os.close(pipe)
-        os.close(inside)
-        raise
+    finally:
+        if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            os.close(inside)
+        if pid < 0:
+            os.close(pipe)
     if pid:
-        os.close(inside)
         return pid, pipe
     status = EXIT_ERR_CONFIG
     try:
@@ -41,6 +45,7 @@ def start(command: str, context: Context, procs: str, log: int) -> tuple[int, in
         os.close(inside)
         if os.getppid() == startd:  # else the next one has not seen it in there, and starts another
             _detach(log)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             enter(context)
             status = EXIT_EXEC
             text = command if command.split()[0] in BUILTIN else f"exec {command}"
