@@ -3,14 +3,15 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.integration import hosts
-from tests.integration.hosts import BIN, Done, TestHost, wait_for
+from tests.integration.hosts import BIN, Done, TestHost
 from tests.integration.image_fixtures import a_root, archive, manifest_for, member
 
 MISSING = "00000000-0000-4000-8000-000000000404"
@@ -172,8 +173,5 @@ def vminfod(host: TestHost) -> None:
     """hulld listens as vminfod if it is told to."""
     config = host.root / "usbkey/config"
     config.write_text(config.read_text() + "vminfod_port=9090\n")
-    pid = host.hulld_pid()
-    with suppress(ProcessLookupError):
-        os.kill(pid, 15)
-    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), what="hulld's end")
+    host.kill_hulld(signal.SIGTERM)
     host.up()

@@ -5,10 +5,11 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,20 @@ class TestHost:
 
     def hulld_pid(self) -> int:
         return int((self.root / "run/hull/hulld.pid").read_text())
+
+    def kill_hulld(self, number: int = signal.SIGKILL) -> None:
+        """It ends; SMF starts another, and `up` waits for that one."""
+        pid = self.hulld_pid()
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        wait_for(lambda: not Path(f"/proc/{pid}").exists(), 60, "hulld's end")
+
+    def end_hulld(self) -> None:
+        """The host stays up without it, its zones run on; `up` brings it back."""
+        svcadm = CHECKOUT / "src/native/smf/bin/svcadm"
+        command = [str(svcadm), "disable", "-st", "hulld"]
+        environment = os.environ | {"HULL_ROOT": str(self.root)}
+        subprocess.run(command, env=environment, check=True, timeout=120)
 
     def in_netns(self, *argv: str, check: bool = True) -> Done:
         """Run a program in the host's network namespace."""

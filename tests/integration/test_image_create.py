@@ -389,7 +389,7 @@ def test_what_cannot_be_made(clean_host: TestHost, base_image: str, tmp_path: Pa
 
 # -- crashes ---------------------------------------------------------------------------------------
 def restart(host: TestHost) -> None:
-    os.kill(host.hulld_pid(), 9)
+    host.kill_hulld()
     host.up()
 
 

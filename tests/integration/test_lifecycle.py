@@ -74,8 +74,7 @@ def test_zones_run_on_without_hulld_and_it_takes_them_over(
 ) -> None:
     uuid = clean_host.create(image_uuid=base_image, alias="on", nics=NICS)
     pid = clean_host.json("vmadm", "get", uuid)["pid"]
-    os.kill(clean_host.hulld_pid(), signal.SIGKILL)
-    wait_for(lambda: clean_host("vmadm", "list", check=False).returncode == 1, what="hulld dead")
+    clean_host.end_hulld()
     assert Path(f"/proc/{pid}").exists()
     here = clean_host("vmadm", "--here", "list", "-p", "-o", "uuid,state").stdout.strip()
     assert here == f"{uuid}:running"
@@ -143,7 +142,7 @@ def test_a_hulld_that_is_killed_in_the_middle_of_a_create_leaves_nothing(
     )
     records = clean_host.root / "etc/zones"
     wait_for(lambda: list(records.glob("*.json")), what="the record")
-    os.kill(clean_host.hulld_pid(), signal.SIGKILL)
+    clean_host.kill_hulld()
     assert creator.wait(30) == 1
     payload.unlink()
     clean_host.up()

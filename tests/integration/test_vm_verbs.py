@@ -4,7 +4,6 @@
 import hashlib
 import json
 import os
-import signal
 import socket
 import stat
 import struct
@@ -254,7 +253,7 @@ def test_a_file_and_no_daemon(
         subprocess.run(
             [str(BIN / "vmadm"), "send", uuid], stdout=file, env=environment(clean_host), check=True
         )
-    os.kill(other.hulld_pid(), signal.SIGKILL)
+    other.end_hulld()
     try:
         done = other("vmadm", "--here", "receive", "-f", str(tmp_path / "vm"))
         assert done.stderr == f"Successfully received VM {uuid}\n"
@@ -294,7 +293,7 @@ def test_a_receive_that_is_killed_leaves_nothing(
         receiver.stdin.flush()
         listed = other("vmadm", "list", "-p", "-o", "uuid,state,zone_state").stdout
         assert listed == f"{uuid}:receiving:receiving\n"
-        os.kill(other.hulld_pid(), signal.SIGKILL)
+        other.kill_hulld()
         said = receiver.stderr.read().decode()
         assert receiver.wait(10) == 1
         assert "hulld went away before the job was done" in said
@@ -322,7 +321,7 @@ def test_a_send_that_is_killed_leaves_the_vm(clean_host: TestHost, base_image: s
     ) as sender:  # fmt: skip
         assert sender.stdout
         assert sender.stdout.read(15) == b"MAGIC-VMBUNDLE\0"  # and nobody reads on
-        os.kill(clean_host.hulld_pid(), signal.SIGKILL)
+        clean_host.kill_hulld()
         assert sender.wait(10) == 1
     clean_host.up()
     assert clean_host.json("vmadm", "get", uuid)["state"] == "stopped"

@@ -3,13 +3,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.hosts import BIN, TestHost, install_image, new_host, wait_for
+from tests.integration.hosts import BIN, TestHost, install_image, new_host
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_zones, pytest.mark.needs_netns]
 PORT = 9090
@@ -20,9 +21,7 @@ def restart(host: TestHost, line: str) -> None:
     config = host.root / "usbkey/config"
     kept = [x for x in config.read_text().splitlines() if not x.startswith("vminfod_port")]
     config.write_text("\n".join([*kept, line, ""]))
-    pid = host.hulld_pid()
-    os.kill(pid, 15)
-    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), what="hulld's end")
+    host.kill_hulld(signal.SIGTERM)
     host.up()
 
 

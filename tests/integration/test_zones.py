@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """Zones from state to state with zoneadm, and how they boot with their host."""
 
-import os
-import signal
-
 import pytest
 
-from tests.integration.hosts import TestHost, wait_for
+from tests.integration.hosts import TestHost
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_zones]
 
@@ -67,8 +64,7 @@ def test_a_ready_zone_outlives_hulld_and_can_be_halted(
 ) -> None:
     uuid = clean_host.create(image_uuid=base_image, autoboot=False, nics=NICS)
     clean_host("zoneadm", "-z", uuid, "ready")
-    os.kill(clean_host.hulld_pid(), signal.SIGKILL)
-    wait_for(lambda: clean_host("vmadm", "list", check=False).returncode == 1, what="hulld dead")
+    clean_host.kill_hulld()
     clean_host.up()
     assert state(clean_host, uuid) == "ready"
     clean_host("zoneadm", "-z", uuid, "halt")
@@ -81,8 +77,7 @@ def test_a_ready_zone_outlives_hulld_and_can_be_halted(
 def test_incomplete_ends_by_uninstall_only(clean_host: TestHost, base_image: str) -> None:
     uuid = clean_host.create(image_uuid=base_image, autoboot=False)
     clean_host("zoneadm", "-z", uuid, "mark", "incomplete")
-    os.kill(clean_host.hulld_pid(), signal.SIGKILL)
-    wait_for(lambda: clean_host("vmadm", "list", check=False).returncode == 1, what="hulld dead")
+    clean_host.kill_hulld()
     clean_host.up()
     assert state(clean_host, uuid) == "incomplete"
     for verb in ("boot", "ready", "mark incomplete"):
@@ -106,8 +101,7 @@ def test_detach_and_attach(clean_host: TestHost, base_image: str) -> None:
     assert refused(host, "-z", uuid, "install").endswith("is detached.")
     assert host("zonecfg", "-z", uuid, "delete", "-F", check=False).returncode == 1
     host("vmadm", "update", uuid, "quota=5")
-    os.kill(host.hulld_pid(), signal.SIGKILL)
-    wait_for(lambda: host("vmadm", "list", check=False).returncode == 1, what="hulld dead")
+    host.kill_hulld()
     host.up()
     host("zoneadm", "-z", "apart", "attach", "-F")
     assert state(host, uuid) == "installed"

@@ -21,7 +21,7 @@ import pytest
 from tests.integration import hosts
 from tests.integration.hosts import Done, TestHost, wait_for
 from tests.torture.invariants import strays
-from tests.torture.world import World, end_hulld, install
+from tests.torture.world import World, install
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_zones]
 
@@ -47,10 +47,8 @@ class Killer:
                 self.some(self.chance.choice(("conmon", "crun", "init")))
 
     def hulld(self) -> None:
-        pid = self.host.hulld_pid()
-        if self.end(pid):
-            self.counts["hulld"] += 1
-            wait_for(lambda: not Path(f"/proc/{pid}").exists(), what="hulld's end")
+        self.host.kill_hulld()
+        self.counts["hulld"] += 1
         self.host.up()
 
     def some(self, name: str) -> None:
@@ -134,7 +132,7 @@ def test_everything_dies(tmp_path: Path) -> None:
         settled(host)
         for uuid in host("vmadm", "lookup").stdout.split():
             host("vmadm", "delete", uuid)
-        end_hulld(host)
+        host.end_hulld()
         world = World(host, image, image, "", tmp_path)
         assert world.do(strays) == []
 
@@ -163,6 +161,6 @@ def test_a_zone_whose_conmon_is_killed(tmp_path: Path) -> None:
         host("vmadm", "start", uuid)
         assert host("zlogin", uuid, "echo up").stdout == "up\n"
         host("vmadm", "delete", uuid)
-        end_hulld(host)
+        host.end_hulld()
         world = World(host, "", "", "", tmp_path)
         assert world.do(strays) == []

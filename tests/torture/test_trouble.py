@@ -27,7 +27,7 @@ from tests.integration.image_fixtures import (
     serve_file,
 )
 from tests.torture.invariants import strays
-from tests.torture.world import World, end_hulld, install, small_root
+from tests.torture.world import World, install, small_root
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_zones]
 
@@ -55,7 +55,7 @@ def refused(done: Done, *words: str) -> None:
 
 def in_order(host: TestHost, image: str, directory: Path) -> None:
     """Nobody's things, as the next hulld finds them."""
-    end_hulld(host)
+    host.end_hulld()
     assert World(host, image, image, "", directory).do(strays) == []
     host.up()
 
@@ -157,7 +157,7 @@ def test_an_image_store_over_its_quota(tmp_path: Path) -> None:
     data = small_root() + os.urandom(40 << 20)
     manifest = manifest_for(data)
     with hosts.new_host() as host:
-        end_hulld(host)
+        host.end_hulld()
         world = World(host, "", "", "", tmp_path)
         world.do(lambda h: h.pool.set("zones/var", quota=16 << 20))
         host.up()
@@ -172,7 +172,7 @@ def test_an_image_store_over_its_quota(tmp_path: Path) -> None:
             assert "quota" in done.stderr.lower()
             assert "Traceback" not in done.stderr
         assert host("vmadm", "list").returncode == 0
-        end_hulld(host)
+        host.end_hulld()
         world.do(lambda h: h.pool.set("zones/var", quota=0))
         assert world.do(strays) == []
         host.up()
@@ -209,7 +209,7 @@ def test_a_server_that_hangs_is_left(shared: tuple[TestHost, str], tmp_path: Pat
         ) as process:  # fmt: skip
             assert try_to_create(host, image).returncode == 0
             delete_all(host)
-            end_hulld(host)  # while it waits for the server
+            host.end_hulld()  # while it waits for the server
             assert process.wait(60) == 1
             said = process.communicate()[1]
             assert "Traceback" not in said
@@ -256,7 +256,7 @@ def test_two_hullds_at_once(shared: tuple[TestHost, str]) -> None:
     )  # fmt: skip
     assert done.returncode == 1
     assert "works on" in done.stderr
-    end_hulld(host)
+    host.end_hulld()
     ups = [
         subprocess.Popen(
             [str(BIN / "hull"), "up", "--netns", host.netns], stderr=subprocess.PIPE,

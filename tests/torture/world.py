@@ -22,7 +22,7 @@ from hull.linux.netns import CLONE_NEWNET
 from hull.linux.syscall import check, libc
 from hull.paths import Paths
 from tests.integration import hosts
-from tests.integration.hosts import TestHost, wait_for
+from tests.integration.hosts import TestHost
 from tests.integration.image_fixtures import archive, imgapid, manifest_for, member, put_image
 
 T = TypeVar("T")
@@ -110,15 +110,8 @@ def torture_world(directory: Path) -> Iterator[World]:
     with hosts.new_host() as host, imgapid(served, netns=host.netns) as source:
         image, other = (install(host, directory, name) for name in ("small", "other"))
         host("imgadm", "sources", "-a", source)
-        end_hulld(host)
+        host.end_hulld()
         yield World(host, image, other, remote, directory)
-
-
-def end_hulld(host: TestHost) -> None:
-    """The host stays up, its zones run on."""
-    pid = host.hulld_pid()
-    os.kill(pid, signal.SIGTERM)
-    wait_for(lambda: not Path(f"/proc/{pid}").exists(), 60, "hulld's end")
 
 
 def install(host: TestHost, directory: Path, name: str) -> str:

@@ -2,24 +2,24 @@
 """hull up, down and status: a hosted host on somebody's machine, and nothing left of it after.
 
 Up: /run of its own (tmpfs), the pool, the datasets behind /etc/zones, /var, /opt and /usbkey, then
-hulld. Down: the other way round. Both can be repeated, and down clears up after a crash too.
+SMF and with it hulld. Down: the other way round. Both can be repeated, and down clears up after a
+crash too.
 """
 
 import json
 import os
 import signal
 import stat
-import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from hull import wire
-from hull.daemon import compose, tables
-from hull.errors import HostError, NotFound, Refused, Timeout
+from hull.daemon import compose, services, tables
+from hull.errors import HostError, NotFound, Refused
 from hull.host import config
 from hull.linux import files, mount, netns, process
-from hull.linux.run import run, spawn
+from hull.linux.run import run
 from hull.paths import MAX_ROOT, Paths
 from hull.storage import btrfs, btrfs_pool
 from hull.vm.recover import recover, shut_down_all
@@ -33,7 +33,7 @@ TABLES = Path("/run/hull-tables.json")  # how large this machine's tables were b
 RUN_SIZE = 256 << 20  # bytes; sockets, pid files and one small record a zone
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
-HULLD = compose.CHECKOUT / "bin/hulld"
+HULLD = "hulld"  # in the command line of one
 
 
 def datasets(paths: Paths) -> dict[str, Path]:
@@ -58,6 +58,11 @@ def up(paths: Paths, pool: Path | None, size: int, network: str, say: Say) -> No
     if ping(paths):
         say(f"The host at {paths.root} is up already.")
         return
+    if services.is_up(paths):
+        services.revive(paths)
+        services.wait_answer(paths, lambda: ping(paths), None, START_SECONDS)
+        say(f"The host at {paths.root} is up again.")
+        return
     with ExitStack() as undo:
         mount_run(paths, undo)
         undo.callback(restore_tables)
@@ -68,7 +73,7 @@ def up(paths: Paths, pool: Path | None, size: int, network: str, say: Say) -> No
         config.write_first(paths)
         if network:
             files.write_file(paths.run / "netns", network, durable=False)
-        start_hulld(paths, undo)
+        start_services(paths, undo)
         undo.pop_all()
     say(f"The host at {paths.root} is up.")
 
@@ -186,30 +191,12 @@ def netns_of(paths: Paths) -> str:
     return ""
 
 
-def start_hulld(paths: Paths, undo: ExitStack) -> None:
-    """Start the daemon in a session of its own, and wait until it answers."""
+def start_services(paths: Paths, undo: ExitStack) -> None:
+    """Start SMF, of which hulld is a service, and wait until hulld answers."""
     name = netns_of(paths)
     enter = ["nsenter", f"--net=/run/netns/{name}", "--"] if name else []
-    output = os.open(paths.run / "hulld.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)
-    try:
-        child = spawn(
-            *enter,
-            str(HULLD),
-            stderr=output,
-            env={"HULL_ROOT": str(paths.root)},
-            new_session=True,
-        )
-    finally:
-        os.close(output)
-    undo.callback(child.kill)
-    deadline = time.monotonic() + START_SECONDS
-    while not ping(paths):
-        if child.poll() is not None:
-            said = (paths.run / "hulld.out").read_text(errors="replace").strip()
-            raise HostError(f"hulld did not start: {said or 'it said nothing'}")
-        if time.monotonic() > deadline:
-            raise Timeout(f"hulld does not answer after {START_SECONDS:.0f} seconds")
-        time.sleep(0.02)
+    init = services.start(paths, enter, undo)
+    services.wait_answer(paths, lambda: ping(paths), init, START_SECONDS)
 
 
 def ping(paths: Paths) -> JsonObject | None:
@@ -232,6 +219,7 @@ def ask(paths: Paths, target: str) -> JsonObject | None:
 def down(paths: Paths, *, destroy: bool, say: Say) -> None:
     """Stop the zones and hulld, take everything away but the pool; `destroy` takes that too."""
     require_root()
+    services.stop(paths)
     stop_hulld(paths)
     source = pool_source(paths)
     if mount.is_mounted(paths.zones):
@@ -267,7 +255,7 @@ def stop_hulld(paths: Paths) -> None:
     except (FileNotFoundError, ValueError, ProcessLookupError):
         return
     try:
-        if str(HULLD.name) not in Path(f"/proc/{pid}/cmdline").read_text():
+        if HULLD not in Path(f"/proc/{pid}/cmdline").read_text():
             return  # the number belongs to somebody else by now
         for sent in (signal.SIGTERM, signal.SIGKILL):
             signal.pidfd_send_signal(pidfd, sent)

@@ -40,6 +40,7 @@ DEVICES = (
 NOT_CONTROLLERS = frozenset(("rw", "ro", "xattr", "noprefix", "clone_children"))
 # A zone with systemd or SMF makes cgroups of its own: bounded, as they are kernel memory.
 MAX_DEPTH, MAX_DESCENDANTS = 16, 1024
+CONTRACT = "/svc/"  # in a cgroup's path, before the number of a contract of SMF's
 V2_CONTROLLERS = ("cpu", "io", "memory", "pids")
 
 
@@ -302,6 +303,37 @@ def remove_parent(layout: Layout, parent: str) -> None:
     for top in {*layout.v1.values(), *([layout.unified] if layout.unified else [])}:
         with suppress(OSError):
             os.rmdir(top / parent)
+
+
+def remove_tree(top: Path, timeout: float) -> None:
+    """Kill what is in a v2 cgroup and those below it, and remove them. Raises Timeout."""
+    deadline = time.monotonic() + timeout
+    while top.exists():
+        for directory, _, _ in os.walk(top, topdown=False):
+            with suppress(OSError):
+                os.rmdir(directory)
+        if top.exists():
+            for file in top.rglob("cgroup.kill"):
+                with suppress(OSError):
+                    file.write_text("1")
+            if time.monotonic() > deadline:
+                raise Timeout(f"cgroup {top} cannot be emptied")
+            time.sleep(0.002)
+
+
+def leave_contract(pid: int) -> None:
+    """Let a child of hulld's live on when hulld ends: out of its contract, where SMF has put it in.
+
+    To where svc.init is, above all contracts. A process that has ended has nothing to leave.
+    """
+    top = host_layout().unified
+    own = Path("/proc/self/cgroup").read_text().splitlines()
+    mine = next((line[4:] for line in own if line.startswith("0::/")), "")
+    above, contract, number = mine.rpartition(CONTRACT)
+    if top is None or not contract or not number.split("/")[0].isdigit():
+        return
+    with suppress(ProcessLookupError):
+        (top / above / "cgroup.procs").write_text(str(pid))
 
 
 def _make(path: Path, *, v1: bool) -> None:

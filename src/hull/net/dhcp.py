@@ -11,7 +11,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from hull.errors import HostError, Timeout
-from hull.linux import process
+from hull.linux import cgroup, process
 from hull.linux.files import write_file
 from hull.linux.run import run
 from hull.net.datalink import NicTag
@@ -72,6 +72,7 @@ def start(tag: NicTag, directory: Path) -> None:
     write_file(conf, text, mode=0o644, durable=False)
     # It puts itself into the background as soon as it serves, and fails aloud if it cannot.
     run("dnsmasq", f"--conf-file={conf}")
+    cgroup.leave_contract(_pid(directory))  # zones need it while hulld is away
 
 
 def stop(directory: Path) -> None:

@@ -180,6 +180,7 @@ class Crun:
                 connect(_path_of(netns))
 
             pid = conmon.create(argv, run, network)
+            cgroup.leave_contract(_read_pid(run / "conmon.pid"))  # it lives as long as the zone
         self._filters.keep(config, run / "crun" / spec.uuid / "seccomp.bpf")
         return pid
 

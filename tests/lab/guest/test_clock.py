@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration import hosts
 from tests.torture.invariants import strays
-from tests.torture.world import World, end_hulld, install
+from tests.torture.world import World, install
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_zones]
 
@@ -40,7 +40,7 @@ def test_all_goes_on_whatever_the_time_is(tmp_path: Path) -> None:
                 host("vmadm", "start", old)
                 new = host.create(image_uuid=image, nics=NICS, max_physical_memory=64)
                 assert host.json("vmadm", "get", new)["state"] == "running"
-                end_hulld(host)
+                host.end_hulld()
                 host.up()
                 assert host("vmadm", "list", "-p", "-o", "state").stdout == "running\nrunning\n"
             host("vmadm", "reboot", new)
@@ -50,5 +50,5 @@ def test_all_goes_on_whatever_the_time_is(tmp_path: Path) -> None:
         host("vmadm", "rollback-snapshot", old, "at45")
         assert [each["name"] for each in host.json("vmadm", "get", old)["snapshots"]] == ["at45"]
         host("vmadm", "delete", old)
-        end_hulld(host)
+        host.end_hulld()
         assert World(host, image, image, "", tmp_path).do(strays) == []
