@@ -103,6 +103,11 @@ class Hull:
     def delete(self, name: str) -> None:
         self.ask("DELETE", f"/vms/{self._uuids.pop(name)}")
 
+    def clear(self) -> None:
+        """Delete all that was made."""
+        for name in list(self._uuids):
+            self.delete(name)
+
     def show(self) -> None:
         self.command("vmadm", "list")
 

@@ -8,7 +8,6 @@ own milliseconds to what a peer takes.
 import ctypes
 import os
 import secrets
-import select
 import signal
 import subprocess
 from collections.abc import Callable
@@ -16,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
+
+from hull.linux import ready
 
 T = TypeVar("T")
 
@@ -184,7 +185,7 @@ def wait(child: "subprocess.Popen[bytes]", name: str) -> None:
     """Until it ends, to the microsecond: Popen.wait with a timeout looks every 50 ms only."""
     pidfd = os.pidfd_open(child.pid)
     try:
-        if not select.select([pidfd], [], [], TIMEOUT)[0]:
+        if not ready.readable(pidfd, TIMEOUT):
             raise Failed(f"{name} did not end in {TIMEOUT} s")
     except BaseException:
         child.kill()

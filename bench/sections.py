@@ -149,11 +149,15 @@ def thousand(hull: Hull, image: Image, have: int, n: int, results: Results) -> N
 
 
 def scale(hull: Hull, image: Image, most: int, results: Results) -> None:
-    """Zones that run, one after the other: rows tenth, last, growth, total, memory, ... many."""
+    """Zones that run, one after the other: rows tenth, last, growth, total, memory, ... many.
+
+    All the addresses of the network are for them: nothing else may be left.
+    """
+    hull.clear()
     before = available()
     taken = []
     for number in range(most):
-        create = partial(hull.create, f"scale{number}", hull.address(1000 + number), image)
+        create = partial(hull.create, f"scale{number}", hull.address(number - 250), image)
         taken.append(milliseconds(create))
     tenth, last = taken[5:15], taken[-10:]
     memory = (before - available()) / most / MIB

@@ -15,7 +15,7 @@ ARP, IP4, IP6, RARP, VLAN, QINQ, LLDP, LACP, EAPOL, UNKNOWN = (
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 ALL_NODES, ALL_ROUTERS = "33:33:00:00:00:01", "33:33:00:00:00:02"
 STRANGER = "02:00:00:00:00:ee"
-RS, RA, NS, NA, REDIRECT, MLD2 = 133, 134, 135, 136, 137, 143
+RS, RA, NS, NA, REDIRECT = 133, 134, 135, 136, 137
 HOP_BY_HOP, ICMP6, FRAGMENT = 0, 58, 44
 
 
@@ -86,6 +86,12 @@ def discovery(source: str, to: str, kind: int, body: bytes) -> bytes:
     return ipv6(source, to, ICMP6, icmp6(source, to, kind, body))
 
 
+def report(source: str, kind: int) -> bytes:
+    """A multicast listener's, after a hop-by-hop option."""
+    alert = bytes([ICMP6, 0, 5, 2, 0, 0, 1, 0])
+    return ipv6(source, "ff02::16", HOP_BY_HOP, alert + icmp6(source, "ff02::16", kind, bytes(20)))
+
+
 def option(kind: int, mac: str) -> bytes:
     return bytes([kind, 1]) + raw_mac(mac)
 
@@ -135,16 +141,6 @@ def honest_frames(me: Party, peer: Party) -> list[Frame]:
             ALL_ROUTERS,
             IP6,
             discovery(link_local, "ff02::2", RS, bytes(4) + option(1, me.mac)),
-        ),
-        "MLD report from ::": (
-            "33:33:00:00:00:16",
-            IP6,
-            ipv6(
-                "::",
-                "ff02::16",
-                HOP_BY_HOP,
-                bytes([ICMP6, 0, 5, 2, 0, 0, 1, 0]) + icmp6("::", "ff02::16", MLD2, bytes(4)),
-            ),
         ),
         "DHCP discover": (
             BROADCAST,

@@ -33,6 +33,7 @@ from tests.integration.net_frames import (
     hostile_frames,
     ipv4,
     ipv6,
+    report,
     send_and_collect,
     udp,
 )
@@ -175,3 +176,17 @@ def test_deleting_a_vnic_deletes_all_that_it_might_send(stage: Stage) -> None:
     assert len(elements()) >= 10
     stage.links.delete_vnic(vnic.link)
     assert elements() == []
+
+
+def test_which_multicast_a_zone_wants_is_not_told_to_all_others(stage: Stage) -> None:
+    """Each report would be carried to a thousand zones; nobody there routes multicast."""
+    vnic, zone = stage.add(1)
+    me = party(vnic)
+    reports = [
+        Frame(f"{kind} from {source}", ethernet("33:33:00:00:00:16", me.mac, IP6, body))
+        for source, kind in ((me.link_local, 131), (me.link_local, 132), ("::", 143))
+        for body in [report(source, kind)]
+    ]
+    assert stage.arrived(vnic, zone, reports) == set()
+    nft.apply(f"flush set bridge hull-{stage.lan.host_id} unheard")
+    assert stage.arrived(vnic, zone, reports) == {frame.name for frame in reports}

@@ -96,7 +96,7 @@ class CrunWorld:
             id_base=id_base,
             bundle=BRANDS[brand].bundle(config),
             limits=limits or Limits(memory=256 << 20, processes=500),
-            systemd=BRANDS[brand].systemd,
+            own_cgroups=BRANDS[brand].own_cgroups,
             console_log=self.log(uuid),
         )
 

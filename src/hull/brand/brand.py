@@ -49,8 +49,8 @@ class Brand(Protocol):
     def name(self) -> str: ...
 
     @property
-    def systemd(self) -> bool:
-        """Whether init is systemd, which wants a cgroup2 tree of its own."""
+    def own_cgroups(self) -> bool:
+        """Whether init makes cgroups, and wants a cgroup2 tree of its own: systemd and SMF do."""
         ...
 
     @property

@@ -34,7 +34,7 @@ class Docker:
     """The brand of one container, in place of its VM's."""
 
     name = "docker"
-    systemd = False
+    own_cgroups = False
 
     def __init__(self, container: Container) -> None:
         self._container = container

@@ -13,7 +13,7 @@ INIT = "/sbin/init"
 class Joyent:
     """A native zone; the brands differ in what their images hold."""
 
-    systemd = False
+    own_cgroups = True
     stop_signal = signal.SIGTERM.value
 
     def __init__(self, name: str) -> None:
@@ -21,4 +21,6 @@ class Joyent:
 
     def bundle(self, config: ZoneConfig) -> JsonObject:
         """See the port."""
-        return oci.base(config, [config.init or INIT], [oci.tmpfs("/run", "755")])
+        return oci.base(
+            config, [config.init or INIT], [oci.tmpfs("/run", "755"), oci.own_cgroups()]
+        )

@@ -14,7 +14,7 @@ class Lx:
     """A distribution that boots as it would on a machine."""
 
     name = "lx"
-    systemd = True
+    own_cgroups = True
     # systemd(1): SIGRTMIN+4 asks for a power off; SIGTERM would only make it execute itself anew.
     stop_signal = signal.SIGRTMIN + 4
 
@@ -24,6 +24,6 @@ class Lx:
         mounts = [
             oci.tmpfs("/run", "755"),
             oci.tmpfs("/run/lock", "1777", "size=5m"),
-            oci.mount("/sys/fs/cgroup", "cgroup2", "nosuid", "nodev", "noexec", "rw"),
+            oci.own_cgroups(),
         ]
         return oci.base(config, [config.init or INIT], [*mounts])

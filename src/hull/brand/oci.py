@@ -85,6 +85,11 @@ def tmpfs(target: str, mode: str, *options: str) -> JsonObject:
     return mount(target, "tmpfs", "nosuid", "nodev", f"mode={mode}", *options)
 
 
+def own_cgroups() -> JsonObject:
+    """The zone's part of the cgroup2 tree, for an init that makes groups of its own in it."""
+    return mount("/sys/fs/cgroup", "cgroup2", "nosuid", "nodev", "noexec", "rw")
+
+
 def _common_mounts(config: ZoneConfig) -> list[Json]:
     ptys = ("newinstance", "ptmxmode=0666", "mode=0620", "gid=5", f"max={MAX_PTYS}")
     mounts: list[Json] = [

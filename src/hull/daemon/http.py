@@ -4,7 +4,6 @@
 import asyncio
 import contextlib
 import os
-import select
 import socket
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,6 +12,7 @@ from typing import cast
 import h11
 
 from hull.errors import Usage
+from hull.linux import ready
 from hull.wire import DESCRIPTOR, SWITCHED
 
 JSON = "application/json"
@@ -214,9 +214,7 @@ class Connection:
 def receive_descriptor(fd: int, timeout: float) -> int:
     """The file descriptor that comes on socket `fd`. Raises ConnectionError."""
     with socket.socket(fileno=os.dup(fd)) as sock:
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        if not poll.poll(timeout * 1000):
+        if not ready.readable(sock.fileno(), timeout):
             raise ConnectionAbortedError("the client sends no file descriptor")
         _, fds, _, _ = socket.recv_fds(sock, 1, 1, socket.MSG_CMSG_CLOEXEC)
     if not fds:

@@ -3,7 +3,7 @@
 
     v1  /sys/fs/cgroup/CONTROLLER/hull-HOST/UUID    limits; owned by the host's root
     v2  /sys/fs/cgroup/hull-HOST/UUID               limits, where v2 has the controller
-        /sys/fs/cgroup/hull-HOST/UUID/zone          the zone's processes; a systemd zone owns it
+        /sys/fs/cgroup/hull-HOST/UUID/zone          the zone's processes; systemd's or SMF's own it
 
 A zone is put into every hierarchy: its cgroup namespace begins there, and it sees nothing above.
 """
@@ -38,7 +38,7 @@ DEVICES = (
     "c 136:* rw",  # pts
 )
 NOT_CONTROLLERS = frozenset(("rw", "ro", "xattr", "noprefix", "clone_children"))
-# A zone with systemd makes cgroups of its own: bounded, as they are kernel memory.
+# A zone with systemd or SMF makes cgroups of its own: bounded, as they are kernel memory.
 MAX_DEPTH, MAX_DESCENDANTS = 16, 1024
 V2_CONTROLLERS = ("cpu", "io", "memory", "pids")
 

@@ -8,7 +8,6 @@ never used again: the daemon's other threads, and the host's mount table, never 
 import ctypes
 import errno
 import os
-import select
 import struct
 import threading
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hull.errors import HostError
-from hull.linux import inroot
+from hull.linux import inroot, ready
 from hull.linux.run import spawn, wait
 from hull.linux.syscall import check, libc
 
@@ -179,7 +178,7 @@ class Maker:
     def made(self) -> tuple[int, int]:
         """Descriptors of both, which hold them, once they are there. Raises HostError."""
         try:
-            answered = select.select([self._mine_in], [], [], MAKE_TIMEOUT)[0]
+            answered = ready.readable(self._mine_in, MAKE_TIMEOUT)
             if not answered or os.read(self._mine_in, 1) != b"\n":
                 raise ChildProcessError("unshare failed")
             for kind in ("uid", "gid"):

@@ -3,11 +3,11 @@
 
 import fcntl
 import os
-import select
 from contextlib import suppress
 
 from hull.errors import Timeout
 from hull.linux import run
+from hull.linux.ready import readable, writable
 
 SIZE = 1 << 20  # bytes
 
@@ -25,19 +25,14 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
     os.set_blocking(fd, False)  # or a large write would wait for ever
     left = memoryview(data)
     while left:
-        _wait(fd, select.POLLOUT, "nobody reads")
+        if not writable(fd, run.STALL):
+            raise Timeout(f"nobody reads for {run.STALL:.0f} seconds")
         with suppress(BlockingIOError):
             left = left[os.write(fd, left) :]
 
 
 def read_some(fd: int, size: int) -> bytes:
     """Up to `size` bytes, none at the end. Raises Timeout if none come for run.STALL seconds."""
-    _wait(fd, select.POLLIN, "nobody writes")
+    if not readable(fd, run.STALL):
+        raise Timeout(f"nobody writes for {run.STALL:.0f} seconds")
     return os.read(fd, size)
-
-
-def _wait(fd: int, event: int, what: str) -> None:
-    poll = select.poll()
-    poll.register(fd, event)
-    if not poll.poll(run.STALL * 1000):
-        raise Timeout(f"{what} for {run.STALL:.0f} seconds")

@@ -2,10 +2,11 @@
 """Processes that are not ours by birth: told from a successor with the same pid by their start."""
 
 import os
-import select
 import signal as signals
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+
+from hull.linux import ready
 
 
 def start_time(pid: int) -> int:
@@ -55,6 +56,4 @@ def notices(pid: int, signal: int) -> bool:
 
 def wait_end(pidfd: int, timeout: float) -> bool:
     """Wait for a process to end, for `timeout` seconds at most; False if it still runs."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(max(0, timeout) * 1000))
+    return ready.readable(pidfd, timeout)

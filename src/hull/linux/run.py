@@ -3,7 +3,6 @@
 
 import logging
 import os
-import select
 import shlex
 import subprocess
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hull.errors import CommandFailed, HostError, Timeout
+from hull.linux import ready
 
 log = logging.getLogger("hull.run")
 
@@ -94,7 +94,7 @@ def wait(process: Process, name: str, timeout: float | None) -> int:
 
         def ended(seconds: float) -> int:
             # Popen's own wait with a limit sleeps, and ever longer.
-            if not select.select([end], [], [], seconds)[0]:
+            if not ready.readable(end.fileno(), seconds):
                 raise subprocess.TimeoutExpired(name, seconds)
             return process.wait()
 

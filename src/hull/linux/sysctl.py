@@ -4,9 +4,11 @@
 Names are paths (`net/ipv4/ip_forward`): a link's name may have dots in it.
 """
 
+import os
 from pathlib import Path
 
 from hull.errors import KernelError
+from hull.linux import procfs
 
 ROOT = Path("/proc/sys")
 
@@ -31,7 +33,20 @@ def write(name: str, value: str) -> None:
 
 def set_ipv6(link: str, settings: dict[str, str]) -> None:
     """Set a link's switches, as far as this kernel has them."""
-    for name, value in settings.items():
-        path = f"net/ipv6/conf/{link}/{name}"
-        if read(path) not in (None, value):
-            write(path, value)
+    with procfs.opened() as top:
+        for name, value in settings.items():
+            _set(top, f"sys/net/ipv6/conf/{link}/{name}", value)
+
+
+def _set(top: int, path: str, value: str) -> None:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC, dir_fd=top)
+    except FileNotFoundError:
+        return
+    try:
+        if os.read(fd, 64).strip() != value.encode():
+            os.pwrite(fd, value.encode(), 0)
+    except OSError as exc:
+        raise KernelError(f"set {path} to {value}", exc.errno or 0, exc.strerror or "") from exc
+    finally:
+        os.close(fd)

@@ -6,9 +6,13 @@ are read from payloads and printed in views (model/view.py), but empty in betwee
 """
 
 from dataclasses import dataclass
+from ipaddress import ip_interface
 
 from hull.model import address
 from hull.model.prop import Kind, Shown, prop
+
+# What a nic's ips may hold beside addresses.
+WORDS = ("dhcp", "addrconf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,3 +196,8 @@ class Nic:
         maximum=255,
         shown=Shown.SET,
     )
+
+
+def static_addresses(nic: Nic) -> set[str]:
+    """Those of a nic, in one spelling and without prefix lengths."""
+    return {str(ip_interface(ip).ip) for ip in nic.ips if ip not in WORDS}

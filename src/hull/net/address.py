@@ -7,7 +7,7 @@ that they survive the host; the DHCP server is told of each change.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
@@ -53,10 +53,10 @@ class Leases:
         """The gateway, and the resolver."""
         return self._network.ip
 
-    def lease(self, uuid: str, mac: str, taken: set[str]) -> IPv4Interface:
+    def lease(self, uuid: str, mac: str, taken: Callable[[str], bool]) -> IPv4Interface:
         """The address of a VM's nic: the one it has, or else the lowest free one.
 
-        `taken` are addresses in use without a lease. Raises HostError if none is left.
+        `taken`: whether an address is in use without a lease. Raises HostError if none is left.
         """
         with self._locked():
             known = self._read()
@@ -93,13 +93,12 @@ class Leases:
         with self._locked():
             self._serve(self._read().leases)
 
-    def _lowest_free(self, leased: set[IPv4Address], taken: set[str]) -> IPv4Address:
+    def _lowest_free(self, leased: set[IPv4Address], taken: Callable[[str], bool]) -> IPv4Address:
         used = {int(address) for address in leased} | {int(self.router)}
-        used |= {int(IPv4Address(text)) for text in taken if ":" not in text}
         network = self._network.network
         first, last = int(network.network_address) + 1, int(network.broadcast_address) - 1
         for number in range(first, last + 1):
-            if number not in used:
+            if number not in used and not taken(str(IPv4Address(number))):
                 return IPv4Address(number)
         raise HostError(
             f"every address of {network} is in use",

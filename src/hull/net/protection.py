@@ -36,6 +36,7 @@ table bridge %(table)s {
     set any_ip   { typeof iifname; }
     set any_dhcp { typeof iifname; }
     set blocked  { typeof iifname . th dport; }
+    set unheard  { typeof iifname; }
 
     chain prerouting {
         type filter hook prerouting priority -300; policy accept;
@@ -97,6 +98,9 @@ table bridge %(table)s {
 
     chain on_icmp6 {
         exthdr frag exists counter drop comment "RFC 6980"
+        # Each would be carried to every zone there, and mean nothing to any of them.
+        iifname @unheard icmpv6 type { mld-listener-report, mld-listener-done } drop
+        iifname @unheard icmpv6 type mld2-listener-report drop
         iifname != @any_mac jump on_said_mac
         iifname @any_ip accept
         icmpv6 type { nd-router-advert, nd-redirect } counter drop comment "ip-nospoof"
@@ -190,6 +194,8 @@ def elements(vnic: Vnic, tag: NicTag) -> list[tuple[str, str]]:
         "any_type": vnic.allow_restricted_traffic,
         "any_ip": any_ip,
         "any_dhcp": vnic.allow_dhcp_spoofing,
+        # What wants which multicast is nobody's business where no router but this host is.
+        "unheard": tag.address is not None or tag.address6 is not None,
     }
     found += [("blocked", f"{link} . {port}") for port in sorted(set(vnic.blocked_ports))]
     return found + [(name, link) for name, lifted in switches.items() if lifted]

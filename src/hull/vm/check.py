@@ -7,13 +7,12 @@ from hull.brand import privilege
 from hull.errors import InvalidPayload, Problem
 from hull.host.host import Host
 from hull.image import store
-from hull.model.nic import Nic
+from hull.model.nic import Nic, static_addresses
 from hull.model.vm import VM
 from hull.net.datalink import NicTag
 from hull.vm import network
 from hull.vm.docker import check_docker
 from hull.vm.filesystem import check_filesystems
-from hull.vm.network import static_addresses
 
 # Which image types a brand can be made from.
 IMAGE_TYPES = {
@@ -83,7 +82,6 @@ def check_image(vm: VM, host: Host) -> Iterator[Problem]:
 
 def check_nics(vm: VM, host: Host) -> Iterator[Problem]:
     tags = host.datalinks.nic_tags()
-    others = [(other.uuid, nic) for other in _others(vm, host) for nic in other.nics]
     for position, nic in enumerate(vm.nics):
         where = f"nics[{position}]"
         tag = tags.get(nic.nic_tag)
@@ -107,7 +105,7 @@ def check_nics(vm: VM, host: Host) -> Iterator[Problem]:
             )
         if tag is not None:
             yield from _check_link(where, nic, tag)
-        yield from _conflicts(where, nic, others)
+        yield from _conflicts(where, nic, vm, host)
         yield from _in_use(where, nic, vm, host)
 
 
@@ -132,8 +130,8 @@ def _check_link(where: str, nic: Nic, tag: NicTag) -> Iterator[Problem]:
         yield Problem(f"{where}.mtu", f"{nic.mtu} is too little for IPv6", f"{IPV6_MTU} or more")
 
 
-def _conflicts(where: str, nic: Nic, others: list[tuple[str, Nic]]) -> Iterator[Problem]:
-    for uuid, other in others:
+def _conflicts(where: str, nic: Nic, vm: VM, host: Host) -> Iterator[Problem]:
+    for uuid, other in _rivals(nic, vm, host):
         if (other.nic_tag, other.vlan_id) != (nic.nic_tag, nic.vlan_id):
             continue
         if other.mac == nic.mac:
@@ -145,7 +143,7 @@ def _conflicts(where: str, nic: Nic, others: list[tuple[str, Nic]]) -> Iterator[
 def _in_use(where: str, nic: Nic, vm: VM, host: Host) -> Iterator[Problem]:
     """Addresses that running VMs have until they end, though their records say otherwise now."""
     wanted = {network.in_use(nic.nic_tag, nic.vlan_id, ip): ip for ip in static_addresses(nic)}
-    for boot in host.boots.all():
+    for boot in host.boots.holding(wanted.keys()):
         if boot.uuid == vm.uuid:
             continue
         for key in sorted(wanted.keys() & set(boot.addresses)):
@@ -160,6 +158,8 @@ def _nics_of(uuid: str, host: Host) -> tuple[Nic, ...]:
     return zone.vm.nics if zone else ()
 
 
-def _others(vm: VM, host: Host) -> list[VM]:
-    """The VMs whose addresses count; those that failed to provision do not."""
-    return [zone.vm for zone in host.index.all() if zone.uuid != vm.uuid and not zone.failed]
+def _rivals(nic: Nic, vm: VM, host: Host) -> list[tuple[str, Nic]]:
+    """Other VMs' nics with its MAC or an address of its; failed VMs' do not count."""
+    found = host.index.holding({nic.mac} | static_addresses(nic))
+    others = [zone for zone in found if zone.uuid != vm.uuid and not zone.failed]
+    return [(zone.uuid, other) for zone in others for other in zone.vm.nics]

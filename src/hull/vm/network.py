@@ -2,20 +2,16 @@
 """A VM's nics on this host: leased addresses, vnics, and the files that name them."""
 
 from dataclasses import replace
-from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from pathlib import Path
 
 from hull.host.host import Host
 from hull.linux import inroot
 from hull.model.address import canonical_mac
-from hull.model.nic import Nic
+from hull.model.nic import WORDS, Nic
 from hull.model.routes import LOCAL
 from hull.model.vm import VM
 from hull.net.datalink import Route, Vnic
-
-# What a nic's ips may hold beside addresses.
-WORDS = ("dhcp", "addrconf")
 
 
 def lease_addresses(vm: VM, host: Host) -> None:
@@ -23,10 +19,10 @@ def lease_addresses(vm: VM, host: Host) -> None:
     asking = [nic for nic in vm.nics if "dhcp" in nic.ips]
     if not asking:
         return
-    others = (nic for zone in host.index.all() for nic in zone.vm.nics)
-    taken = set().union(*map(static_addresses, others))
     for nic in asking:
-        host.leases[nic.nic_tag].lease(vm.uuid, nic.mac, taken)
+        host.leases[nic.nic_tag].lease(
+            vm.uuid, nic.mac, lambda address: bool(host.index.holding({address}))
+        )
 
 
 def release_addresses(vm: VM, host: Host) -> None:
@@ -178,13 +174,3 @@ def hosts_file(vm: VM, host: Host) -> str:
         if nic.primary and made.addresses:
             address = str(made.addresses[0].ip)
     return f"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n{address}\t{names}\n"
-
-
-def static_addresses(nic: Nic) -> set[str]:
-    """Those of a nic, in one spelling and without prefix lengths."""
-    return {_plain(ip) for ip in nic.ips if ip not in WORDS}
-
-
-@lru_cache(10_000)  # each VM that is made is compared with all others
-def _plain(ip: str) -> str:
-    return str(ip_interface(ip).ip)

@@ -127,7 +127,7 @@ def zone_spec(vm: VM, zoneid: int, root: Path, host: Host) -> ZoneSpec:
         id_base=id_base,
         bundle=brand.bundle(config),
         limits=limits(vm),
-        systemd=brand.systemd,
+        own_cgroups=brand.own_cgroups,
         console_log=log_file(vm, host),
         log_limit=vm.zlog_max_size or 0,
         open_stdin=docker.is_set(vm, "docker:open_stdin"),

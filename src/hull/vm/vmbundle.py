@@ -7,12 +7,12 @@ beforehand, is a row of records of its name; an empty one ends it.
 """
 
 import os
-import select
 from collections.abc import Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
 from hull.errors import Corrupt, HostError
+from hull.linux import ready
 
 MAGIC = "MAGIC-VMBUNDLE"
 VERSION = "1"
@@ -78,7 +78,7 @@ def write_all(fd: int, data: bytes) -> None:
         try:
             left = left[os.write(fd, left) :]
         except BlockingIOError:
-            select.select([], [fd], [])
+            ready.writable(fd, None)
 
 
 def read_record(fd: int) -> tuple[str, bytes]:
@@ -96,7 +96,7 @@ def read_exactly(fd: int, size: int) -> bytes:
         try:
             part = os.read(fd, min(size, CHUNK))
         except BlockingIOError:
-            select.select([fd], [], [])
+            ready.readable(fd, None)
             continue
         except OSError as exc:
             raise HostError(f"cannot read the stream: {exc.strerror}") from exc

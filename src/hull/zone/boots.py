@@ -5,6 +5,7 @@ A zone has an entry from before its first link or process exists until after the
 """
 
 import threading
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -38,10 +39,12 @@ class Boots:
         self._directory = directory
         self._guard = threading.Lock()
         self._boots: dict[str, Boot] = {}
+        self._zoneids: set[int] = set()
+        self._holders: dict[str, set[str]] = {}  # address -> uuids
         for path in directory.glob("*.json"):
             boot = _read(path)
             if boot is not None:
-                self._boots[boot.uuid] = boot
+                self._keep(boot)
 
     def find(self, uuid: str) -> Boot | None:
         return self._boots.get(uuid)
@@ -50,11 +53,16 @@ class Boots:
         with self._guard:
             return list(self._boots.values())
 
+    def holding(self, addresses: Iterable[str]) -> list[Boot]:
+        """The zones that are up and have one of these addresses (NIC_TAG/VLAN ADDRESS)."""
+        with self._guard:
+            found = set().union(*(self._holders.get(address, ()) for address in addresses))
+            return [self._boots[uuid] for uuid in sorted(found)]
+
     def claim(self, uuid: str) -> Boot:
         """Give a zone the smallest free zone id."""
         with self._guard:
-            used = {boot.zoneid for boot in self._boots.values()}
-            zoneid = next((n for n in range(1, MAX_ZONEID + 1) if n not in used), 0)
+            zoneid = next((n for n in range(1, MAX_ZONEID + 1) if n not in self._zoneids), 0)
             if not zoneid:
                 raise HostError(
                     f"all {MAX_ZONEID} zone ids are in use", hint="stop a zone and try again"
@@ -68,13 +76,30 @@ class Boots:
     def remove(self, uuid: str) -> None:
         with self._guard:
             (self._directory / f"{uuid}.json").unlink(missing_ok=True)
-            self._boots.pop(uuid, None)
+            self._forget(uuid)
 
     def _put(self, boot: Boot) -> Boot:
         path = self._directory / f"{boot.uuid}.json"
         files.write_json(path, asdict(boot), durable=False)  # /run does not outlive a crash anyway
-        self._boots[boot.uuid] = boot
+        self._keep(boot)
         return boot
+
+    def _keep(self, boot: Boot) -> None:
+        self._forget(boot.uuid)
+        self._boots[boot.uuid] = boot
+        self._zoneids.add(boot.zoneid)
+        for address in boot.addresses:
+            self._holders.setdefault(address, set()).add(boot.uuid)
+
+    def _forget(self, uuid: str) -> None:
+        boot = self._boots.pop(uuid, None)
+        if boot is None:
+            return
+        self._zoneids.discard(boot.zoneid)
+        for address in boot.addresses:
+            self._holders[address].discard(uuid)
+            if not self._holders[address]:
+                del self._holders[address]
 
 
 def _read(path: Path) -> Boot | None:

@@ -13,12 +13,12 @@ It lives as long as the zone, whether hulld does or not. In the zone's run direc
 
 import json
 import os
-import select
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hull.errors import Corrupt, HostError, Timeout
+from hull.linux import ready
 from hull.linux.run import spawn, wait
 from hull.zone.runtime import ExitStatus
 
@@ -115,11 +115,9 @@ def create(argv: list[str], run: Path, meanwhile: Callable[[], None]) -> int:
 
 def _read_answer(fd: int) -> bytes:
     """One line of JSON; nothing if conmon ended without a word."""
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
     answer = b""
     while b"\n" not in answer:
-        if not poll.poll(CREATE_TIMEOUT * 1000):
+        if not ready.readable(fd, CREATE_TIMEOUT):
             raise Timeout(f"the zone was not made within {CREATE_TIMEOUT:.0f} seconds")
         part = os.read(fd, 65536)
         if not part:

@@ -20,7 +20,18 @@ from pathlib import Path
 from typing import cast
 
 from hull.errors import Corrupt, Exists, HostError, InvalidState, NotFound
-from hull.linux import cgroup, files, haste, inroot, mount, namespace, netlink, process, tmpfs
+from hull.linux import (
+    cgroup,
+    files,
+    haste,
+    inroot,
+    mount,
+    namespace,
+    netlink,
+    process,
+    procfs,
+    tmpfs,
+)
 from hull.linux.netlink import Netlink
 from hull.linux.netns import in_netns
 from hull.wire import Json, JsonObject
@@ -126,7 +137,9 @@ class Crun:
     def _build(self, spec: ZoneSpec, run: Path, connect: Connect) -> int:
         with namespace.Maker(spec.id_base) as maker:
             group = self._group(spec.uuid)
-            group.create(cgroup_values(spec.limits), owner=spec.id_base if spec.systemd else None)
+            group.create(
+                cgroup_values(spec.limits), owner=spec.id_base if spec.own_cgroups else None
+            )
             pid = self._launch(spec, run, group, maker, connect)
         _set_boot_id(run, pid)
         self._write_record(run, spec, pid)
@@ -185,6 +198,7 @@ class Crun:
             def setup() -> None:
                 if self._layout.unified and self._layout.hybrid:
                     mount.umount(self._layout.unified, lazy=True)
+                procfs.cover()  # crun sets the zone's parameters there
                 namespace.attach_mount(clones[0][0], STAGE)
                 for clone, tree in clones[1:]:
                     namespace.attach_mount(clone, STAGE, tree.target)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hull.errors import Corrupt, NotFound
 from hull.linux import files
+from hull.model.nic import static_addresses
 from hull.model.record import vm_from_record, vm_to_record
 from hull.model.vm import VM
 from hull.wire import Json, JsonObject
@@ -92,11 +93,12 @@ class Index:
         self._directory = directory
         self._guard = threading.RLock()
         self._zones: dict[str, Zone] = {}
+        self._holders: dict[str, set[str]] = {}  # MAC or static address -> uuids
         self.corrupt: dict[str, str] = {}  # file name -> what is wrong with it
         for path in sorted(directory.glob("*.json")):
             try:
                 zone = zone_from_json(files.read_json(path))
-                self._zones[zone.uuid] = zone
+                self._keep(zone)
             except Corrupt as exc:
                 self.corrupt[path.name] = exc.message
 
@@ -117,7 +119,7 @@ class Index:
         """Write a record; it is on disk when this returns."""
         with self._guard:
             files.write_json(self._path(zone.uuid), zone_to_json(zone))
-            self._zones[zone.uuid] = zone
+            self._keep(zone)
         return zone
 
     def change(self, uuid: str, **fields: object) -> Zone:
@@ -135,7 +137,33 @@ class Index:
         with self._guard:
             self._path(uuid).unlink(missing_ok=True)
             files.sync_directory(self._directory)
-            self._zones.pop(uuid, None)
+            self._forget(uuid)
+
+    def holding(self, names: set[str]) -> list[Zone]:
+        """The zones of which a nic has one of these MACs or static addresses, on whatever tag."""
+        with self._guard:
+            found = set().union(*(self._holders.get(name, ()) for name in names))
+            return [self._zones[uuid] for uuid in sorted(found)]
+
+    def _keep(self, zone: Zone) -> None:
+        before = self._zones.get(zone.uuid)
+        if before is None or before.vm.nics != zone.vm.nics:
+            self._forget(zone.uuid)
+            for name in _names(zone):
+                self._holders.setdefault(name, set()).add(zone.uuid)
+        self._zones[zone.uuid] = zone
+
+    def _forget(self, uuid: str) -> None:
+        zone = self._zones.pop(uuid, None)
+        for name in _names(zone) if zone else ():
+            self._holders[name].discard(uuid)
+            if not self._holders[name]:
+                del self._holders[name]
 
     def _path(self, uuid: str) -> Path:
         return self._directory / f"{uuid}.json"
+
+
+def _names(zone: Zone) -> set[str]:
+    """What no other nic of the same network may have."""
+    return set().union(*({nic.mac} | static_addresses(nic) for nic in zone.vm.nics))

@@ -39,7 +39,7 @@ class ZoneSpec:
     log_limit: int = 0  # bytes, then the log begins anew; 0: a limit of the driver's
     open_stdin: bool = False  # without a terminal: what a client of the console sends is init's
     limits: Limits = field(default_factory=Limits)
-    systemd: bool = False  # init wants a writable cgroup2 tree
+    own_cgroups: bool = False  # init wants a writable cgroup2 tree
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -267,9 +267,8 @@ def _serve(watch: Watch, observer: Observer, sender: Sender, me: str) -> None:
     observer.look()
     while True:
         sender.start(watch.client, me)
-        ready, _, _ = select.select(
-            [watch.socket.fileno(), *sender.children], [], [], sender.wait()
-        )  # fmt: skip
+        heard = [watch.socket.fileno(), *sender.children]
+        ready, _, _ = select.select(heard, [], [], sender.wait())  # noqa: TID251  # few descriptors are open here
         for descriptor in ready:
             if descriptor in sender.children:
                 sender.ended(descriptor)

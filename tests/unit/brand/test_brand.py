@@ -43,8 +43,9 @@ def test_brands_know_their_names(brand: str) -> None:
     assert BRANDS[brand].name == brand
 
 
-def test_only_lx_is_systemds() -> None:
-    assert {name for name, brand in BRANDS.items() if brand.systemd} == {"lx"}
+def test_who_makes_cgroups_of_its_own() -> None:
+    natives = {"joyent", "joyent-minimal", "builder"}  # SMF; and systemd
+    assert {name for name, brand in BRANDS.items() if brand.own_cgroups} == {"lx", *natives}
     assert BRANDS["lx"].stop_signal == signal.SIGRTMIN + 4
     assert BRANDS["joyent"].stop_signal == signal.SIGTERM
 
@@ -106,7 +107,7 @@ def test_kernel_file_systems(brand: str) -> None:
     assert {"newinstance", "ptmxmode=0666", f"max={oci.MAX_PTYS}"} <= set(
         found["/dev/pts"]["options"]
     )
-    assert ("/sys/fs/cgroup" in found) == BRANDS[brand].systemd
+    assert ("/sys/fs/cgroup" in found) == BRANDS[brand].own_cgroups
     masked = bundle(brand)["linux"]["maskedPaths"]
     assert {"/proc/kcore", "/proc/sysrq-trigger", "/sys/firmware"} <= set(masked)
     assert "/proc/sys" in bundle(brand)["linux"]["readonlyPaths"]

@@ -34,7 +34,12 @@ def test_a_vnic_has_its_mac_its_addresses_and_no_switch() -> None:
     assert found["v4"] == [str(VNIC.addresses[0].ip)]
     assert set(found["v6"]) == {str(VNIC.addresses[1].ip), "fe80::8:20ff:fe00:1"}
     assert hex(int(VNIC.addresses[1].ip)) in found["target"]
-    assert set(found) == {"mac", "said_mac", "v4", "v6", "target"}
+    assert set(found) == {"mac", "said_mac", "v4", "v6", "target", "unheard"}
+
+
+def test_only_where_another_router_may_be_a_vnic_says_which_multicast_it_wants() -> None:
+    elsewhere = replace(TAG, address=None, address6=None)
+    assert "unheard" not in {name for name, _ in elements(VNIC, elsewhere)}
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def _spawn(argv: list[str], out: Callable[[str], object], error: Callable[[str],
         for end in ends:
             os.close(end)
     while pipes:
-        for fd in select.select(list(pipes), [], [])[0]:
+        for fd in select.select(list(pipes), [], [])[0]:  # noqa: TID251  # few descriptors are open here
             chunk = os.read(fd, 1 << 16)
             pipes[fd].add(chunk)
             if not chunk:
