@@ -40,20 +40,26 @@ def start(command: str, context: Context, procs: str, log: int) -> tuple[int, in
         return pid, pipe
     status = EXIT_ERR_CONFIG
     try:
-        with open(procs, "w", encoding="ascii") as file:
-            file.write("0")
-        os.close(inside)
-        if os.getppid() == startd:  # else the next one has not seen it in there, and starts another
-            _detach(log)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            enter(context)
-            status = EXIT_EXEC
-            text = command if command.split()[0] in BUILTIN else f"exec {command}"
-            os.execve(SHELL, [SHELL, "-c", text], context.environment)
+        _enter(procs, inside, startd)
+        _detach(log)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        enter(context)
+        status = EXIT_EXEC
+        text = command if command.split()[0] in BUILTIN else f"exec {command}"
+        os.execve(SHELL, [SHELL, "-c", text], context.environment)
     except OSError as exc:
         os.write(log, f"cannot start the method: {exc}\n".encode())
     finally:
         os._exit(status)  # whatever happened: this process must not go on as startd
+
+
+def _enter(procs: str, inside: int, startd: int) -> None:
+    """Be in the contract, and say so. OSError if there is none any more, or another startd is."""
+    with open(procs, "w", encoding="ascii") as file:
+        file.write("0")
+    os.close(inside)
+    if os.getppid() != startd:
+        raise OSError("svc.startd has died; the next one has not seen this method")
 
 
 def _detach(log: int) -> None:

@@ -25,7 +25,7 @@ from smf.client import Client
 from smf.config import CHILD, Config, read
 from smf.contract import Contracts
 from smf.engine import Engine
-from smf.errors import NotFound, SmfError, Stale
+from smf.errors import Broken, NotFound, SmfError, Stale
 from smf.fmri import MASTER, instance_of
 from smf.methods import Methods
 from smf.outcome import cause_of_death
@@ -423,7 +423,7 @@ class Startd:
         self.dirty.clear()
         try:
             self.client.commit(operations, self.claim)
-        except Stale:  # there is another startd
+        except (Stale, Broken):  # there is another startd; or no configd, and nothing may begin
             raise
         except SmfError as exc:  # one was deleted: each for itself; or the disk is full
             self._write_each(operations, exc)
@@ -435,6 +435,8 @@ class Startd:
         for operation in operations:
             try:
                 self.client.commit([operation], self.claim)
+            except Broken:
+                raise
             except SmfError:
                 continue
 
