@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 # What it is may stand in the title or in a section NAME.
-TITLE = re.compile(r"# ([a-z-]+)\((\d)\)(?: -- (.+))?")
+TITLE = re.compile(r"# ([a-z.-]+)\((\d)\)(?: -- (.+))?")
 ITEM = ("* ", "- ")
 LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 # What would be shown as it stands, or make the page unreadable in a terminal.

@@ -204,12 +204,6 @@ class Engine(Restarter):
             vertex.throttled = False
             self._settle(vertex)
 
-    def look_again(self, fmri: str) -> None:
-        """Something that nobody watches, such as a file, may be there now."""
-        vertex = self.graph.vertices[fmri]
-        self._touch(vertex)
-        self._settle(vertex)
-
     def go_to(self, milestone: str) -> None:
         """all, none, or a milestone's FMRI: what it does not need goes down, for now."""
         self.milestone = milestone

@@ -31,7 +31,7 @@ from smf.methods import Methods
 from smf.outcome import cause_of_death
 from smf.places import Places
 from smf.record import RESTARTER, Record
-from smf.tree import RUNNING, Groups, enabled, value
+from smf.tree import RUNNING, START, Groups, enabled, value
 
 OPTIONS = ("options", "options_ovr")
 SHUTDOWN = 50.0  # seconds, for everything to go down: less than a zone is given
@@ -419,7 +419,7 @@ class Startd:
             if record := self.records.get(fmri):
                 operations.append(["put", fmri, RESTARTER, record.wire()])
                 if record.state == states.ONLINE and record.next == states.NONE and fmri != MASTER:
-                    operations.append(["snapshot", fmri, "start", RUNNING])
+                    operations.append(["snapshot", fmri, START, RUNNING])
         self.dirty.clear()
         try:
             self.client.commit(operations, self.claim)

@@ -10,6 +10,7 @@ import json
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 
 from smf import values
 from smf.errors import BadValue, Exists, NotFound, SmfError, Stale, Unwritable
@@ -343,13 +344,18 @@ class Transaction:
                 self.tree.snapshots.setdefault(fmri, {})[name] = taken
 
 
-_VERBS = {
-    name: getattr(Transaction, name)
-    for name in (
-        "add", "delete", "group", "put", "ungroup", "set", "unset", "snapshot", "record",
-        "unsnapshot",
-    )
-}  # fmt: skip
+_VERBS: dict[str, Callable[..., None]] = {
+    "add": Transaction.add,
+    "delete": Transaction.delete,
+    "group": Transaction.group,
+    "put": Transaction.put,
+    "ungroup": Transaction.ungroup,
+    "set": Transaction.set,
+    "unset": Transaction.unset,
+    "snapshot": Transaction.snapshot,
+    "record": Transaction.record,
+    "unsnapshot": Transaction.unsnapshot,
+}
 
 
 def _put_group(fmri: str, name: str, group: Group) -> Statement:

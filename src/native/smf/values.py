@@ -102,7 +102,7 @@ def _host(text: str) -> str:
         return _hostname(text)
 
 
-# type: (the type that it is a kind of, what makes a text its canonical form)
+# Each type: the one that it is a kind of, and what makes a text its canonical form.
 TYPES: dict[str, tuple[str, Callable[[str], str]]] = {
     "boolean": ("", _boolean),
     "count": ("", _number(0, (1 << 64) - 1)),

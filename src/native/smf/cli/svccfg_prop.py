@@ -163,7 +163,11 @@ def addpropvalue(line: Line) -> None:
     if len(tokens) not in (2, 3):
         raise Usage("addpropvalue GROUP/PROPERTY [TYPE:] VALUE")
     group, prop = names_of(tokens[0].text)
-    kind, (value,) = _typed(line, tokens[1:], tokens[0])
+    kind, values = _typed(line, tokens[1:], tokens[0])
+    # A whole list, or what `(` and `)` are in words: nobody means that as one value.
+    if len(values) != 1 or (values[0] == "()" and not tokens[-1].quoted):
+        raise line.bad(tokens[-1], "addpropvalue takes one value; setprop takes a list")
+    value = values[0]
     session = line.session
     fmri = session.writable()
 
