@@ -18,7 +18,7 @@ def body(markdown: str) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_page(page: Path) -> None:
     made = roff(page.read_text(encoding="utf-8"))
-    name, section, _ = page.name.split(".")
+    name, section, _ = page.name.rsplit(".", 2)
     assert made.startswith(f".TH {name.upper()} {section} ")
     assert "`" not in made
     assert "**" not in made
