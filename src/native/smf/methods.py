@@ -264,10 +264,14 @@ class Methods:
         """The contracts of an instance are the service's no longer; they go when they are empty."""
         record = self.records[fmri]
         record.start_pid = 0
-        for contract in record.contracts:
-            if kill:
+        if kill:
+            record.dying = list(dict.fromkeys([*record.dying, *record.contracts]))
+            for contract in list(record.dying):  # it leaves the list when it is gone
                 self.contracts.kill(contract)
-            self._bury(contract, fmri if kill else "")
+                self._bury(contract, fmri)
+        else:
+            for contract in record.contracts:
+                self._bury(contract)
         record.contracts = []
 
     def stray(self, contract: int, *, kill: bool) -> None:
@@ -334,7 +338,9 @@ class Methods:
 
     def _drop(self, contract: int) -> None:
         self.contracts.remove(contract)
-        self._owners.pop(contract, None)
+        fmri, _ = self._owners.pop(contract, ("", ""))
+        if fmri in self.records and contract in self.records[fmri].dying:
+            self.records[fmri].dying.remove(contract)
         descriptor = self._descriptors.pop(contract, None)
         if descriptor is not None:
             del self._watched[descriptor]

@@ -13,7 +13,7 @@ class Record:
     """See smf.states for what the properties mean."""
 
     __slots__ = (
-        "asker", "aux", "contracts", "fmri", "logfile", "next", "since", "start_pid",
+        "asker", "aux", "contracts", "dying", "fmri", "logfile", "next", "since", "start_pid",
         "start_status", "start_time", "state", "transient",
     )  # fmt: skip
 
@@ -23,6 +23,7 @@ class Record:
         self.state, self.next, self.aux = states.UNINITIALIZED, states.NONE, states.NONE
         self.since = time.time_ns()
         self.contracts: list[int] = []  # what the service is
+        self.dying: list[int] = []  # what was killed, and is waited for before the next start
         self.transient = 0  # the contract of a method that runs beside it
         self.start_pid = 0
         self.start_time = 0
@@ -44,6 +45,8 @@ class Record:
             "logfile": Property("astring", [self.logfile]),
             "contract": Property("count", map(str, self.contracts)),
         }
+        if self.dying:
+            properties["dying_contract"] = Property("count", map(str, self.dying))
         if self.transient:
             properties["transient_contract"] = Property("count", [str(self.transient)])
         if self.start_pid:
@@ -69,6 +72,7 @@ def read(fmri: str, groups: Groups, logfile: str) -> Record | None:
     record.aux = group.value("auxiliary_state", states.NONE)
     record.since = _nanoseconds(group.value("state_timestamp"))
     record.contracts = [int(number) for number in group.values("contract")]
+    record.dying = [int(number) for number in group.values("dying_contract")]
     record.transient = int(group.value("transient_contract", "0"))
     record.start_pid = int(group.value("start_pid", "0"))
     record.start_time = _nanoseconds(group.value("start_method_timestamp"))

@@ -176,6 +176,7 @@ class Startd:
             self.methods.adopt(fmri)
             self.methods.retire(fmri, kill=True)
             return
+        record.dying = []  # or it would not run again
         self.methods.adopt(fmri)
         vertex.transient = not record.contracts
         if record.start_pid and settings.duration == CHILD:
@@ -379,6 +380,8 @@ class Startd:
                 self._do(str(what), str(fmri), more)
             if self.engine.actions:
                 continue
+            # One that had to wait for an earlier contract's end comes without an action.
+            self.dirty.update((each.method.fmri, None) for each in self.methods.launches)
             self._write()
             self.methods.launch()
             if not self.engine.actions and not self.dirty:
