@@ -104,9 +104,10 @@ class Hull:
         self.ask("DELETE", f"/vms/{self._uuids.pop(name)}")
 
     def clear(self) -> None:
-        """Delete all that was made."""
-        for name in list(self._uuids):
-            self.delete(name)
+        """Delete all that is left."""
+        self._uuids.clear()
+        for uuid in self.command("vmadm", "lookup").split():
+            self.ask("DELETE", f"/vms/{uuid}")
 
     def show(self) -> None:
         self.command("vmadm", "list")
