@@ -11,7 +11,7 @@ from ipaddress import ip_interface
 
 import pytest
 
-from tests.integration.hosts import TestHost
+from tests.integration.hosts import TestHost, wait_for
 from tests.integration.net_fixtures import Namespace, packet_socket
 from tests.integration.net_frames import (
     Party,
@@ -41,9 +41,17 @@ VICTIM = Party("02:00:00:00:77:77", "10.99.99.77", "fd00:99::77")
 
 def party(vm: Attacker) -> Party:
     mac = vm.host.json("vmadm", "get", vm.uuid)["nics"][0]["mac"]
-    lines = vm.shell("ip -o addr show dev net0 scope global").splitlines()
-    addresses = {ip.version: str(ip) for ip in (ip_interface(line.split()[3]).ip for line in lines)}
-    return Party(mac, addresses[4], addresses[6])
+    found: dict[int, str] = {}
+
+    def has_both() -> bool:
+        """The IPv6 one comes with the router's first advertisement."""
+        lines = vm.shell("ip -o addr show dev net0 scope global").splitlines()
+        addresses = [ip_interface(line.split()[3]).ip for line in lines]
+        found.update({address.version: str(address) for address in addresses})
+        return len(found) == 2
+
+    wait_for(has_both, what="both addresses")
+    return Party(mac, found[4], found[6])
 
 
 def arrived(sender: Attacker, receiver: Attacker, me: Party, peer: Party) -> set[str]:

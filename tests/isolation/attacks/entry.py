@@ -29,12 +29,21 @@ def descriptors_of_init() -> str:
 
 def _odd_files(process: str) -> str:
     found = set()
+    own = _own_sockets()
     for fd in os.listdir(f"/proc/{process}/fd"):
         with suppress(FileNotFoundError):  # the directory itself
             target = os.readlink(f"/proc/{process}/fd/{fd}")
-            if not target.startswith(("pipe:", "/dev/", "/proc/")) and not os.path.exists(target):
+            if target.startswith(("pipe:", "/dev/", "/proc/")) or target in own:
+                continue
+            if not os.path.exists(target):
                 found.add(target)
     return " ".join(sorted(found))
+
+
+def _own_sockets() -> set[str]:
+    """Those of the network namespace, such as svc.init's; the host's are in no list there."""
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
+        return {f"socket:[{line.split()[6]}]" for line in file.readlines()[1:]}
 
 
 def _is_hosts(path: str) -> bool:
