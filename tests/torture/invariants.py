@@ -114,7 +114,10 @@ def _cgroups(host: Host) -> Iterator[str]:
 
 
 def _processes(host: Host) -> Iterator[str]:
-    """conmon, crun and what they started: those of zones that are up, once each."""
+    """conmon, crun and what they started: those of zones that are up, once each.
+
+    SMF and its services are the host's, whether hulld is one of them or not.
+    """
     up = {entry.uuid: entry.pid for entry in host.boots.all()}
     keepers: list[str] = []
     root = str(host.paths.root).encode()
@@ -129,7 +132,7 @@ def _processes(host: Host) -> Iterator[str]:
         name = Path(os.fsdecode(words[0])).name
         if name == "conmon":
             keepers.append(os.fsdecode(words[words.index(b"--cid") + 1]))
-        elif name != "dnsmasq":
+        elif name != "dnsmasq" and not any(word.endswith(b"/svc.init") for word in words):
             yield f"process {path.name}: {b' '.join(words).decode(errors='replace')[:150]}"
     yield from (f"conmon of {uuid}" for uuid in keepers if uuid not in up)
     yield from (

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from smf.errors import SmfError
 from smf.fmri import instance_of, name_of, parse
-from smf.tree import Groups
+from smf.tree import Groups, Property
 
 ESCAPED = frozenset(";&()|^<>\n \t\\\"'`")
 RESTARTER = "svc.startd"
@@ -26,7 +26,8 @@ def expand(
 ) -> str:
     """The command as the shell gets it. BadToken.
 
-    `groups`: what is composed of the running snapshot; `elsewhere` gives another entity's.
+    `groups`: what is composed of the running snapshot. `elsewhere` gives an entity's, with what is
+    there now below it: also where this one's snapshot has no such property.
     """
     simple = {
         "%": "%", "r": RESTARTER, "m": method, "s": name_of(fmri), "i": instance_of(fmri), "f": fmri
@@ -42,7 +43,7 @@ def expand(
             name, brace, rest = rest[1:].partition("}")
             if not brace:
                 raise BadToken(f'"%{{{name}" has no end')
-            parts.append(_property(name, groups, elsewhere))
+            parts.append(_property(name, fmri, groups, elsewhere))
         elif rest[0] in simple:
             value = simple[rest[0]]
             parts.append(value if rest[0] == "%" else escape(value))
@@ -51,7 +52,7 @@ def expand(
             raise BadToken(f'there is no token "%{rest[0]}"')
 
 
-def _property(name: str, groups: Groups, elsewhere: Callable[[str], Groups]) -> str:
+def _property(name: str, fmri: str, groups: Groups, elsewhere: Callable[[str], Groups]) -> str:
     separator = " "
     if name.endswith((",", ":")):
         name, separator = name[:-1], name[-1]
@@ -62,11 +63,15 @@ def _property(name: str, groups: Groups, elsewhere: Callable[[str], Groups]) -> 
         group, slash, prop = name.partition("/")
         if not slash:
             group, prop = "application", name
-    owner = groups.get(group)
-    known = owner.properties.get(prop) if owner else None
+    known = _find(groups, group, prop) or _find(elsewhere(fmri), group, prop)
     if known is None:
         raise BadToken(f"there is no property {group}/{prop}")
     return separator.join(escape(value) for value in known.values)
+
+
+def _find(groups: Groups, group: str, prop: str) -> Property | None:
+    owner = groups.get(group)
+    return owner.properties.get(prop) if owner else None
 
 
 def escape(value: str) -> str:

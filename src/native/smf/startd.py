@@ -31,7 +31,7 @@ from smf.methods import Methods
 from smf.outcome import cause_of_death
 from smf.places import Places
 from smf.record import RESTARTER, Record
-from smf.tree import RUNNING, START, Groups, enabled, value
+from smf.tree import RUNNING, START, Groups, compose, enabled, value
 
 OPTIONS = ("options", "options_ovr")
 SHUTDOWN = 50.0  # seconds, for everything to go down: less than a zone is given
@@ -221,8 +221,12 @@ class Startd:
         self.dirty.update(dict.fromkeys(self.records))
 
     def _composed(self, entity: str) -> Groups:
+        """What runs of an entity, and below it what is there now; nothing of one that is not."""
         try:
-            return self.client.composed(entity, RUNNING if instance_of(entity) else "")
+            live = self.client.composed(entity)
+            if not instance_of(entity):
+                return live
+            return compose(self.client.composed(entity, RUNNING), live)
         except NotFound:
             return {}
 
