@@ -9,7 +9,7 @@ export MAKECMDGOALS
 BIN := .venv/bin
 PYTHONS := src tests bench tools
 
-.PHONY: help demo up down images check test torture bench setup
+.PHONY: help demo up down images check test test-torture test-lab torture bench setup
 
 help:
 	@echo "make demo    a host, an image and a zone from JSON, in a few minutes"
@@ -51,8 +51,14 @@ test: check images
 	HULL_REQUIRE=all $(BIN)/pytest tests/smf
 	HULL_REQUIRE=all $(BIN)/pytest tests/isolation
 	HULL_REQUIRE=all $(BIN)/pytest tests/acceptance
+	@# An emulated guest takes one processor, and torture the other.
+	$(MAKE) --no-print-directory --jobs=2 --output-sync test-torture test-lab
+
+test-torture:
 	HULL_REQUIRE=all $(BIN)/pytest tests/torture
-	@# A guest under emulation may lose a write to its console on a busy machine: once more, then.
+
+# A guest under emulation may lose a write to its console on a busy machine: once more, then.
+test-lab:
 	HULL_REQUIRE=all $(BIN)/pytest tests/lab || HULL_REQUIRE=all $(BIN)/pytest --last-failed tests/lab
 
 # Hours: every door of every operation fails and is died at, and 10,000 kills at random.
