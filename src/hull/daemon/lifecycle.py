@@ -8,7 +8,6 @@ crash too.
 
 import json
 import os
-import signal
 import stat
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -18,7 +17,7 @@ from hull import wire
 from hull.daemon import compose, services, tables
 from hull.errors import HostError, NotFound, Refused
 from hull.host import config
-from hull.linux import files, mount, netns, process
+from hull.linux import files, mount, netns
 from hull.linux.run import run
 from hull.paths import MAX_ROOT, Paths
 from hull.storage import btrfs, btrfs_pool
@@ -32,8 +31,6 @@ MAX_WINDOWS = 30
 TABLES = Path("/run/hull-tables.json")  # how large this machine's tables were before Hull
 RUN_SIZE = 256 << 20  # bytes; sockets, pid files and one small record a zone
 START_SECONDS = 60.0
-STOP_SECONDS = 60.0
-HULLD = "hulld"  # in the command line of one
 
 
 def datasets(paths: Paths) -> dict[str, Path]:
@@ -220,7 +217,8 @@ def down(paths: Paths, *, destroy: bool, say: Say) -> None:
     """Stop the zones and hulld, take everything away but the pool; `destroy` takes that too."""
     require_root()
     services.stop(paths)
-    stop_hulld(paths)
+    # One that was started by hand. Zones run on, and are stopped below, whoever has died.
+    services.end(paths.run / "hulld.pid", "hulld")
     source = pool_source(paths)
     if mount.is_mounted(paths.zones):
         if mount.is_mounted(paths.etc_zones):
@@ -245,26 +243,6 @@ def pool_source(paths: Paths) -> Path | None:
         return Path((paths.run / "pool").read_text())
     default = default_pool(paths)
     return default if default.exists() else None
-
-
-def stop_hulld(paths: Paths) -> None:
-    """Zones run on; `down` stops them itself, so that it works after hulld's death too."""
-    try:
-        pid = int((paths.run / "hulld.pid").read_text())
-        pidfd = os.pidfd_open(pid)
-    except (FileNotFoundError, ValueError, ProcessLookupError):
-        return
-    try:
-        if HULLD not in Path(f"/proc/{pid}/cmdline").read_text():
-            return  # the number belongs to somebody else by now
-        for sent in (signal.SIGTERM, signal.SIGKILL):
-            signal.pidfd_send_signal(pidfd, sent)
-            if process.wait_end(pidfd, STOP_SECONDS):
-                return
-    except ProcessLookupError:
-        return
-    finally:
-        os.close(pidfd)
 
 
 def stop_zones(paths: Paths, say: Say) -> None:

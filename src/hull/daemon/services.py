@@ -20,6 +20,7 @@ from hull.paths import Paths
 
 BIN = compose.CHECKOUT / "src/native/smf/bin"
 HULLD = "svc:/hull/hulld:default"
+INIT = "svc.init"
 STOP_SECONDS = 60.0
 KILL_SECONDS = 10.0
 LOOK = 1.0  # seconds between looks at what has become of hulld, while it does not answer
@@ -39,7 +40,7 @@ def start(paths: Paths, enter: list[str], undo: ExitStack) -> Process:
     try:
         return spawn(
             *("/bin/sh", "-c", ENTER, "sh", str(group / "cgroup.procs"), *enter),
-            *(str(BIN / "svc.init"), "--root", str(paths.root)),
+            *(str(BIN / INIT), "--root", str(paths.root)),
             stderr=output,
             env={"HULL_ROOT": str(paths.root)},
             new_session=True,
@@ -65,7 +66,7 @@ def directory(paths: Paths) -> Path:
 
 
 def is_up(paths: Paths) -> bool:
-    return _init(paths) != 0
+    return running(_pid_file(paths), INIT) != 0
 
 
 def wait_answer(
@@ -110,23 +111,32 @@ def _svc(paths: Paths, command: str, *words: str) -> str:
 
 def stop(paths: Paths) -> None:
     """End all services, hulld among them, and what is left of those that crashed."""
-    pid = _init(paths)
-    with process.opened(pid, process.start_time(pid)) as pidfd:
-        if pidfd is not None:
-            process.send_signal(pidfd, signal.SIGTERM)
-            if not process.wait_end(pidfd, STOP_SECONDS):
-                process.send_signal(pidfd, signal.SIGKILL)
-                process.wait_end(pidfd, KILL_SECONDS)
+    end(_pid_file(paths), INIT)
     shutil.rmtree(directory(paths), ignore_errors=True)
     if cgroup.host_layout().unified is not None:
         cgroup.remove_tree(place(paths), KILL_SECONDS)
 
 
-def _init(paths: Paths) -> int:
-    """svc.init's pid; 0 if it does not run."""
+def _pid_file(paths: Paths) -> Path:
+    return paths.run_mount / "svc/init.pid"
+
+
+def end(file: Path, name: str) -> None:
+    """End the daemon whose pid is in a file: it is asked to, and killed if it does not."""
+    pid = running(file, name)
+    with process.opened(pid, process.start_time(pid)) as pidfd:
+        for sent in (signal.SIGTERM, signal.SIGKILL):
+            if pidfd is not None:
+                process.send_signal(pidfd, sent)
+                if process.wait_end(pidfd, STOP_SECONDS):
+                    return
+
+
+def running(file: Path, name: str) -> int:
+    """The pid in a file; 0 if that process has ended, or has no such name in its command line."""
     try:
-        pid = int((paths.run_mount / "svc/init.pid").read_text())
+        pid = int(file.read_text())
         command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
     except (OSError, ValueError):
         return 0
-    return pid if "svc.init" in command else 0
+    return pid if name in command else 0

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from hull.errors import HostError, KernelError, Timeout
@@ -260,24 +261,14 @@ class Group:
         """Kill what is left in the cgroups and remove them; not an error if there are none."""
         deadline = time.monotonic() + timeout
         pause = 0.0002
-        while left := [top for top in self.tops() if not self._remove_from(top)]:
+        mine = [top / self.parent / self.name for top in self.tops()]
+        while left := [path for path in mine if not _remove_empty(path)]:
             if time.monotonic() > deadline:
-                raise Timeout(f"cgroup {left[0] / self.parent / self.name} cannot be emptied")
+                raise Timeout(f"cgroup {left[0]} cannot be emptied")
             self.kill()
             # A process leaves its cgroups a moment after its end; v1 has no notice of it.
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
-
-    def _remove_from(self, top: Path) -> bool:
-        mine = top / self.parent / self.name
-        for directory, _, _ in os.walk(mine, topdown=False):
-            try:
-                os.rmdir(directory)
-            except FileNotFoundError:
-                continue
-            except OSError:
-                return False
-        return not mine.exists()
 
     def usage(self) -> tuple[int, int, float]:
         """Bytes of memory, processes, and seconds of CPU used so far."""
@@ -308,32 +299,44 @@ def remove_parent(layout: Layout, parent: str) -> None:
 def remove_tree(top: Path, timeout: float) -> None:
     """Kill what is in a v2 cgroup and those below it, and remove them. Raises Timeout."""
     deadline = time.monotonic() + timeout
-    while top.exists():
-        for directory, _, _ in os.walk(top, topdown=False):
-            with suppress(OSError):
-                os.rmdir(directory)
-        if top.exists():
-            for file in top.rglob("cgroup.kill"):
-                with suppress(OSError):
-                    file.write_text("1")
-            if time.monotonic() > deadline:
-                raise Timeout(f"cgroup {top} cannot be emptied")
-            time.sleep(0.002)
+    while not _remove_empty(top):
+        with suppress(FileNotFoundError):
+            (top / "cgroup.kill").write_text("1")  # all below it, too
+        if time.monotonic() > deadline:
+            raise Timeout(f"cgroup {top} cannot be emptied")
+        time.sleep(0.002)
+
+
+def _remove_empty(top: Path) -> bool:
+    """Remove a cgroup and those below it as far as they are empty; whether nothing is left."""
+    for directory, _, _ in os.walk(top, topdown=False):
+        try:
+            os.rmdir(directory)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return False
+    return not top.exists()
 
 
 def leave_contract(pid: int) -> None:
     """Let a child of hulld's live on when hulld ends: out of its contract, where SMF has put it in.
 
-    To where svc.init is, above all contracts. A process that has ended has nothing to leave.
+    To where svc.init is, above all contracts. 0, or a process that has ended, has none to leave.
     """
+    above, contract, number = str(own_v2()).rpartition(CONTRACT)
+    if pid and contract and number.split("/")[0].isdigit():
+        with suppress(ProcessLookupError):
+            Path(above, "cgroup.procs").write_text(str(pid))
+
+
+@cache
+def own_v2() -> Path | None:
+    """The v2 cgroup that this process was in when first asked; None if there is no such tree."""
     top = host_layout().unified
-    own = Path("/proc/self/cgroup").read_text().splitlines()
-    mine = next((line[4:] for line in own if line.startswith("0::/")), "")
-    above, contract, number = mine.rpartition(CONTRACT)
-    if top is None or not contract or not number.split("/")[0].isdigit():
-        return
-    with suppress(ProcessLookupError):
-        (top / above / "cgroup.procs").write_text(str(pid))
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    mine = next((line[4:] for line in lines if line.startswith("0::/")), None)
+    return top / mine if top and mine is not None else None
 
 
 def _make(path: Path, *, v1: bool) -> None:

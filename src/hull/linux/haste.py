@@ -37,10 +37,8 @@ def hasten() -> None:
 def _place() -> Path | None:
     """The file that moves this process to the v2 cgroup that it is in."""
     with suppress(HostError, OSError):
-        top = cgroup.host_layout().unified
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-        mine = next((line[4:] for line in lines if line.startswith("0::/")), None)
-        return top / mine / "cgroup.procs" if top and mine is not None else None
+        place = cgroup.own_v2()
+        return place / "cgroup.procs" if place else None
     return None
 
 

@@ -16,13 +16,13 @@ from hull.net.datalink import Route, Vnic
 
 def lease_addresses(vm: VM, host: Host) -> None:
     """Give every dhcp nic an address for the VM's life. The caller holds the allocations lock."""
-    asking = [nic for nic in vm.nics if "dhcp" in nic.ips]
-    if not asking:
-        return
-    for nic in asking:
-        host.leases[nic.nic_tag].lease(
-            vm.uuid, nic.mac, lambda address: bool(host.index.holding({address}))
-        )
+
+    def is_taken(address: str) -> bool:
+        return bool(host.index.holding({address}))
+
+    for nic in vm.nics:
+        if "dhcp" in nic.ips:
+            host.leases[nic.nic_tag].lease(vm.uuid, nic.mac, is_taken)
 
 
 def release_addresses(vm: VM, host: Host) -> None:

@@ -49,9 +49,9 @@ class Contracts:
         """The numbers of those that there are."""
         return sorted(int(name) for name in os.listdir(self.directory) if name.isdigit())
 
-    def create(self, above: int = 0) -> int:
-        """A new one, with a number that none had before; `above`: nor those up to this one."""
-        self._last = max(self._last, above) + 1
+    def create(self) -> int:
+        """A new one, with a number above those of all that there were since this was made."""
+        self._last += 1
         os.mkdir(self.path(self._last))
         return self._last
 

@@ -254,8 +254,7 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(USAGE)
         return 2
     call_me("svc.init")
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    del soft
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         if os.getpid() != 1:
