@@ -219,6 +219,19 @@ def test_a_zone_half_made_is_known_and_deleted(world: CrunWorld) -> None:
     assert (runtime.zones(), world.leftovers()) == ([], [])
 
 
+def test_a_conmon_of_which_no_file_tells_is_ended(world: CrunWorld) -> None:
+    """It was killed while it forked; here it is stopped, as it would else end with its init."""
+    uuid = boot(world)
+    run = world.run / "zones" / uuid
+    keeper = int((run / "conmon.pid").read_text())
+    os.kill(keeper, signal.SIGSTOP)
+    (run / "record.json").unlink()
+    (run / "conmon.pid").unlink()
+    world.manager().delete(uuid)
+    assert process.start_time(keeper) == 0
+    assert world.leftovers() == []
+
+
 def test_another_process_with_inits_pid_is_left_alone(world: CrunWorld) -> None:
     uuid = boot(world)
     runtime = world.manager()

@@ -35,6 +35,21 @@ def opened(pid: int, start: int) -> Iterator[int | None]:
             os.close(fd)
 
 
+def arguments(pid: int) -> list[str]:
+    """What a process was executed with, its own name first; nothing if it is gone or a zombie."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return os.fsdecode(file.read()).split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def having(name: str, argument: str) -> list[int]:
+    """The processes that were executed as `name`, with such an argument."""
+    pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    return [pid for pid in pids if (had := arguments(pid))[:1] == [name] and argument in had]
+
+
 def send_signal(pidfd: int, signal: int) -> None:
     """Signal a process; no error if it has ended."""
     with suppress(ProcessLookupError):

@@ -101,10 +101,9 @@ def _pid(directory: Path) -> int:
     """The pid of the server with this directory's configuration, 0 if it does not run."""
     try:
         pid = int((directory / "pid").read_text())
-        argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError, ValueError):
+    except (FileNotFoundError, ValueError):
         return 0
-    return pid if f"--conf-file={directory}/conf".encode() in argv else 0
+    return pid if f"--conf-file={directory}/conf" in process.arguments(pid) else 0
 
 
 def _user(directory: Path) -> str:

@@ -36,6 +36,7 @@ from hull.linux.netlink import Netlink
 from hull.linux.netns import in_netns
 from hull.wire import Json, JsonObject
 from hull.zone import bundle, conmon
+from hull.zone.conmon import CONMON
 from hull.zone.filters import Filters
 from hull.zone.runtime import Connect, ExitStatus, Limits, Usage, ZoneSpec, unconnected
 
@@ -212,14 +213,11 @@ class Crun:
         # crun's init waits for a byte in this fifo; `crun start` would do the same in 4 ms.
         fifo = self._zones / uuid / "crun" / uuid / "exec.fifo"
         try:
-            fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as exc:
+            with open(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC), "wb") as init:
+                init.write(b"\0")
+        except OSError as exc:  # nobody reads: it runs already, or has ended, maybe just now
             raise InvalidState(f"zone {uuid} is not ready to boot") from exc
-        try:
-            os.write(fd, b"\0")
-        finally:
-            os.close(fd)
-        fifo.unlink()
+        fifo.unlink(missing_ok=True)
 
     def kill(self, uuid: str, signal: int) -> bool:
         """See the port."""
@@ -241,12 +239,17 @@ class Crun:
                 process.send_signal(init, SIGKILL)
                 process.wait_end(init, KILL_TIMEOUT)
         self._group(uuid).remove(KILL_TIMEOUT)
-        self._end_conmon(run)
-        shutil.rmtree(run)
+        # One that was killed while it forked has left a child, of which no file tells.
+        known = _read_pid(run / "conmon.pid")
+        for keeper in [known] if known else process.having(CONMON, str(run)):
+            self._end_conmon(keeper, run)
+        try:
+            shutil.rmtree(run)
+        except OSError as exc:
+            raise HostError(f"{run} cannot be removed: {exc}") from exc
 
-    def _end_conmon(self, run: Path) -> None:
+    def _end_conmon(self, pid: int, run: Path) -> None:
         """conmon ends by itself after init; one that has lost its zone does not."""
-        pid = _read_pid(run / "conmon.pid")
         with process.opened(pid, process.start_time(pid)) as fd:
             if fd is not None and _is_conmon(pid, run) and not process.wait_end(fd, 1):
                 process.send_signal(fd, SIGKILL)
@@ -415,9 +418,7 @@ def _read_pid(path: Path) -> int:
 
 def _is_conmon(pid: int, run: Path) -> bool:
     """Whether a pid from a file is still the conmon of this run directory."""
-    with suppress(OSError):
-        return str(run).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return False
+    return str(run) in process.arguments(pid)
 
 
 def _v2_place(unified: Path, pid: int) -> Path | None:
