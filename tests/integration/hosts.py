@@ -91,6 +91,13 @@ class TestHost:
             timeout=60,
         )
 
+    def bugs(self) -> str:
+        """What hulld logged of failures that nobody expected, as text."""
+        logs = sorted((self.root / "var/log").glob("hulld.log*"))
+        lines = [line for path in logs for line in path.read_text(errors="replace").splitlines()]
+        errors = [json.loads(line) for line in lines if '"level": 50' in line]
+        return "\n".join(f"hulld: {e['msg']}\n{e.get('err', {}).get('stack', '')}" for e in errors)
+
     def zone_root(self, uuid: str) -> Path:
         return self.root / "zones" / uuid / "root"
 
@@ -115,6 +122,9 @@ def new_host(pool_size: str = "16G", pool: Path | None = None) -> Iterator[TestH
         host.in_netns("ip", "link", "set", "lo", "up")
         host.up()
         yield host
+    except Exception as exc:
+        exc.add_note(host.bugs())
+        raise
     finally:
         done = host("hull", "down", "--destroy", check=False, timeout=300)
         subprocess.run(["ip", "netns", "delete", name], check=False)

@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.needs_root, pytest.mark.needs_zones]
 
 SECONDS = 30 if not os.environ.get("HULL_TORTURE") else 600
 WORKERS = 4
+TRIES = 10  # to find a process of the kind to be killed
 STATES = {"running", "stopped", "failed"}
 NICS = [{"nic_tag": "admin", "ip": "dhcp", "primary": True}]
 
@@ -52,9 +53,12 @@ class Killer:
         self.host.up()
 
     def some(self, name: str) -> None:
-        found = self.inits() if name == "init" else self.named(name)
-        if found and self.end(self.chance.choice(found)):
-            self.counts[name] += 1
+        """One of those; crun lives for milliseconds, so it is waited for."""
+        for _ in range(TRIES):
+            found = self.inits() if name == "init" else self.named(name)
+            if found and self.end(self.chance.choice(found)):
+                self.counts[name] += 1
+                return
 
     def inits(self) -> list[int]:
         found = []
