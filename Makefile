@@ -32,6 +32,7 @@ down: setup
 
 images: setup
 	@tools/images.sh
+	@tools/native.sh
 
 check:
 	@tools/setup.sh dev

@@ -16,6 +16,7 @@ show() {
 show hull up
 printf '\n\033[1m# tools/images.sh base-64\033[0m   (mkimage, when there is no such image yet: a minute or two)\n'
 tools/images.sh base-64
+tools/native.sh
 
 imgapid --listen "$address" "$HULL_IMAGES" &
 server=$!

@@ -20,6 +20,7 @@ from smf.configd import Configd
 from smf.contract import NAME, Contracts, own_cgroup
 from smf.errors import SmfError
 from smf.places import Places
+from smf.seed import plant
 from smf.startd import Startd
 from smf.store import Store
 
@@ -78,6 +79,7 @@ class Init:
         os.makedirs(places.volatile, mode=0o755, exist_ok=True)
         os.makedirs(places.etc, mode=0o755, exist_ok=True)
         self.contracts = Contracts(f"{own_cgroup()}/{NAME}")
+        plant(places)
         _write(f"{places.volatile}/contracts", self.contracts.directory)
         _write(f"{places.volatile}/init.pid", str(os.getpid()))
         self.prefix = f"{cgroup_of(os.getpid()).rstrip('/')}/{NAME}/"
@@ -274,9 +276,10 @@ def _import_early(places: Places) -> None:
         return
     status = 1
     try:
+        from smf.client import Client
         from smf.manifest_import import boot
 
-        boot(places)
+        boot(Client(places.door), places)
         status = 0
     except Exception as exc:  # noqa: BLE001  # services that are known already can run without it
         sys.stderr.write(f"svc.startd: manifests: {exc}\n")

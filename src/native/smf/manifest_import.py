@@ -48,10 +48,9 @@ def run(client: Client, places: Places, report: Report, *, early: bool = False) 
     return work.broken
 
 
-def boot(places: Places) -> None:
+def boot(client: Client, places: Places) -> None:
     """What startd does before its first graph: the platform's manifests, as they are by now; and
     when nothing has ever been imported, what is enabled in such a place."""
-    client = Client(places.door)
     if RESTARTER in client.dump([RESTARTER]).get(MASTER, {}):
         return  # startd was killed: the machine is up
     first = HASHES not in client.entities()

@@ -32,6 +32,8 @@ class Places:
         self.manifests: tuple[str, ...] = (
             *self.platform, self.root + "/var/svc/manifest", self.root + "/opt/custom/smf",
         )  # fmt: skip
+        # What a new repository is a copy of; illumos has the same names.
+        self.seed = f"{LIB}/seed/{'nonglobal' if kind == 'native' else kind}.db"
         self.first_profile = f"{LIB}/profile/{kind}.xml"  # what is enabled at the first boot
         self.profiles = self.root + "/etc/svc/profile"
         self.site_profile = self.root + "/var/svc/profile/site.xml"
