@@ -7,12 +7,13 @@ before `claim`; from there on each step registers its undo, and a crash leaves a
 """
 
 import logging
+import math
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
-from hull.errors import HostError
+from hull.errors import HostError, NotFound
 from hull.host.host import Host, Progress, no_progress
 from hull.image import store
 from hull.linux import inroot
@@ -37,6 +38,11 @@ log = logging.getLogger("hull.create")
 PROVISIONING_DIRECTORY = "/var/svc"
 PROVISIONING = "/var/svc/provisioning"
 PROVISION_SUCCESS = "/var/svc/provision_success"
+# What a zone with SMF says when its first boot cannot be done any more; it may take that back.
+PROVISION_FAILURE = "/var/svc/provision_failure"
+FAILURE_STANDS = 1.0  # seconds
+MAX_FAILURE = 2000  # characters of it
+MAX_PAUSE = 0.1  # seconds between two looks
 
 
 def create(payload: JsonObject, host: Host, progress: Progress = no_progress) -> JsonObject:
@@ -99,6 +105,8 @@ def write_first_files(vm: VM, host: Host, root: Path) -> None:
     network.write_resolvers(vm, host, root)
     cloudinit.write_seed(vm, host, root)
     if not vm.docker and inroot.exists(root, PROVISIONING_DIRECTORY):
+        for past in (PROVISION_SUCCESS, PROVISION_FAILURE):  # of the zone that the image was
+            inroot.remove(root, past)
         inroot.write_file(root, PROVISIONING, b"")
 
 
@@ -113,21 +121,35 @@ def wait_provisioned(vm: VM, host: Host) -> None:
     Not under the VM's lock: it may be looked at, stopped and deleted meanwhile.
     """
     root = host.paths.zones / vm.uuid / "root"
-    deadline = time.monotonic() + (vm.mdata_exec_timeout or float("inf"))
-    pause = 0.002
+    begun = time.monotonic()
+    failing = math.inf  # since when the zone says that it has failed
     while not inroot.exists(root, PROVISION_SUCCESS):
-        if reason := why_failed(vm, host, deadline):
+        waited = time.monotonic() - begun
+        said = failure(root)
+        failing = min(failing, waited) if said else math.inf
+        if waited - failing < FAILURE_STANDS:
+            said = ""
+        if reason := said or why_failed(vm, host, waited):
             mark_failed(vm.uuid, reason, host)
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.1)
+        time.sleep(min(0.002 + waited / 20, MAX_PAUSE))
     with operation(vm.uuid, host):
         host.index.change(vm.uuid, provisioning=False)
 
 
-def why_failed(vm: VM, host: Host, deadline: float) -> str:
+def failure(root: Path) -> str:
+    """Why the first boot cannot be done, in the zone's words; "" as long as it says nothing."""
+    try:
+        said = inroot.read_file(root, PROVISION_FAILURE, MAX_FAILURE).decode(errors="replace")
+    except (NotFound, HostError):
+        return ""
+    lines = ("".join(filter(str.isprintable, line)).strip() for line in said.splitlines())
+    return " ".join(filter(None, lines))
+
+
+def why_failed(vm: VM, host: Host, waited: float) -> str:
     if not host.runtime.pid(vm.uuid):
         return "its init ended before provisioning was done"
-    if time.monotonic() > deadline:
+    if vm.mdata_exec_timeout and waited > vm.mdata_exec_timeout:
         return f"not done within mdata_exec_timeout ({vm.mdata_exec_timeout} s)"
     return ""
 

@@ -34,11 +34,10 @@ def make(places: Places) -> None:
 
 
 def _pack(path: str) -> None:
-    """One file, without a log beside it."""
+    """One small file. That it has a log beside it is kept in it: to change that takes its time."""
     connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("pragma journal_mode=delete")
     connection.execute("vacuum")
-    connection.close()
+    connection.close()  # the last one takes the log away
 
 
 if __name__ == "__main__":

@@ -35,6 +35,9 @@ class Places:
         # What a new repository is a copy of; illumos has the same names.
         self.seed = f"{LIB}/seed/{'nonglobal' if kind == 'native' else kind}.db"
         self.first_profile = f"{LIB}/profile/{kind}.xml"  # what is enabled at the first boot
+        # Hull's: of a zone whose first boot is not done, and why that cannot be done any more.
+        self.provisioning = self.root + "/var/svc/provisioning"
+        self.provision_failure = self.root + "/var/svc/provision_failure"
         self.profiles = self.root + "/etc/svc/profile"
         self.site_profile = self.root + "/var/svc/profile/site.xml"
 

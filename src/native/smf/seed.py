@@ -6,7 +6,6 @@ what it does not have, or has otherwise, is imported at the boot.
 """
 
 import os
-import shutil
 
 from smf.errors import Unwritable
 from smf.places import Places
@@ -19,7 +18,7 @@ def plant(places: Places) -> None:
     new = places.repository + ".new"
     try:
         with open(places.seed, "rb") as seed, open(new, "wb") as copy:
-            shutil.copyfileobj(seed, copy)
+            copy.write(seed.read())  # some hundred KiB
             copy.flush()
             os.fsync(copy.fileno())
         os.rename(new, places.repository)

@@ -30,6 +30,7 @@ from smf.fmri import MASTER, instance_of
 from smf.methods import Methods
 from smf.outcome import cause_of_death
 from smf.places import Places
+from smf.provision import Provisioning
 from smf.record import RESTARTER, Record
 from smf.tree import RUNNING, START, Groups, compose, enabled, value
 
@@ -71,6 +72,7 @@ class Startd:
         self.handled: dict[str, dict[str, str]] = {}  # actions that were done, to be removed
         self.timers: dict[str, float] = {}  # when an instance may start again
         self.terminated = False
+        self.provisioning = Provisioning(places, self.client)
         self._heard = b""
         self._told = b""
 
@@ -90,7 +92,9 @@ class Startd:
                 deadline = time.monotonic() + SHUTDOWN
                 self.engine.shut_down()
                 continue
-            if deadline and (self.engine.quiet() or time.monotonic() > deadline):
+            if deadline is None:
+                self.provisioning.judge(self.engine.graph)
+            elif self.engine.quiet() or time.monotonic() > deadline:
                 break
             for descriptor, _ in self.epoll.poll(self._pause(deadline)):
                 self._hear(descriptor, wakeup)

@@ -34,16 +34,17 @@ def open_database(path: str, *, lasting: bool) -> sqlite3.Connection:
     try:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         connection = sqlite3.connect(path, isolation_level=None)
-        connection.execute("pragma journal_mode=wal")
         # The file that ends with the machine's run survives configd's end, which is all it has to.
         connection.execute(f"pragma synchronous={'full' if lasting else 'off'}")
+        connection.execute("pragma journal_mode=wal")
         connection.execute("pragma cache_size=-256")  # KiB: everything is in memory already
         connection.execute("pragma journal_size_limit=1048576")
         found = connection.execute("pragma user_version").fetchone()[0]
         if found > VERSION:
             raise Unwritable(f"{path} is of version {found}; this svc.configd knows {VERSION}")
-        connection.executescript(SCHEMA)
-        connection.execute(f"pragma user_version={VERSION}")
+        if found < VERSION:
+            connection.executescript(SCHEMA)
+            connection.execute(f"pragma user_version={VERSION}")
         os.chmod(path, 0o600)
     except (OSError, sqlite3.Error) as exc:
         raise Unwritable(f"{path}: {exc}") from exc

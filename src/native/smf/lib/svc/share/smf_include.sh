@@ -62,9 +62,10 @@ smf_method_exit() {
     echo "$2: $3"
     if [ -n "${SMF_FMRI-}" ] && [ -n "${SMF_LIB-}" ]; then
         _smf_text=$(printf '%s' "$3" | tr '\n' ' ' | sed 's/[\\"]/\\&/g')
-        "$SMF_LIB/../../bin/svccfg" -s "$SMF_FMRI" addpg general_ovr framework P 2>/dev/null
-        "$SMF_LIB/../../bin/svccfg" -s "$SMF_FMRI" setprop \
-            general_ovr/comment = astring: "\"$_smf_text\""
+        _smf_set="setprop general_ovr/comment = astring: \"$_smf_text\""
+        printf '%s\n' "select $SMF_FMRI" "addpg general_ovr framework P" "$_smf_set" |
+            "$SMF_LIB/../../bin/svccfg" -f - 2>/dev/null ||
+            "$SMF_LIB/../../bin/svccfg" -s "$SMF_FMRI" "$_smf_set"  # the group is there
     fi
     exit "$1"
 }
