@@ -41,7 +41,7 @@ check:
 	$(BIN)/mypy
 	PYTHONPATH=src:src/native $(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/dead_code.py
-	$(BIN)/codespell src tests docs bin tools bench image README.md NEWS.md CONTRIBUTING.md
+	$(BIN)/codespell --skip src/native/python src tests docs bin tools bench image README.md NEWS.md CONTRIBUTING.md
 	shellcheck tools/*.sh .ci/run
 	shellcheck -x src/native/smf/lib/svc/share/*.sh $$(grep -l "^#!/bin/sh" src/native/smf/lib/svc/method/*)
 	$(BIN)/pytest -q tests/unit tests/integration/test_startup.py

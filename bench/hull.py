@@ -154,6 +154,7 @@ class HullCommands:
         self._hull = hull
         self.pinger: Pinger | None = hull.pinger
         self.address = hull.address
+        self.uuid = hull.uuid
         self.load = hull.load
         self.execute = hull.execute
         self.show = hull.show

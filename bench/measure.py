@@ -8,6 +8,7 @@ import struct
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -123,6 +124,16 @@ def pss(pid: int) -> int:
         return status_field(Path(f"/proc/{pid}/smaps_rollup").read_text(), "Pss") * 1024
     except OSError:
         return 0
+
+
+def members(zone: str) -> list[tuple[int, str]]:
+    """The processes in the cgroups of a zone, with their names."""
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if zone in (directory / "cgroup").read_text():
+                found.append((int(directory.name), (directory / "comm").read_text().strip()))
+    return found
 
 
 def rss(pid: int) -> int:

@@ -98,7 +98,7 @@ class Bench:
         if "native" in groups:
             say("native")
             hull.load(kinds.base)
-            sections.native(commands, kinds.base, max(2, n // 2), self.results)
+            sections.native(commands, kinds.base, max(2, n // 2), counts.few, self.results)
         if "many" in groups:
             say("many")
             sections.density([commands, *peers], kinds.big, counts.few, self.results)

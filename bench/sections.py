@@ -8,13 +8,24 @@ from functools import partial
 from pathlib import Path
 
 from bench.contender import Contender
-from bench.hull import Hull
+from bench.hull import Hull, HullCommands
 from bench.images import Image
-from bench.measure import Results, available, median, milliseconds, pss, rotated, rss, usage
+from bench.measure import (
+    Results,
+    available,
+    median,
+    members,
+    milliseconds,
+    pss,
+    rotated,
+    rss,
+    usage,
+)
 from bench.peers.nspawn import Nspawn
 from bench.sandbox import Failed, attempt, run
 
 IDLE_SECONDS = 10
+SMF_DAEMONS = ("svc.startd", "svc.configd")
 MIB = 1 << 20
 
 
@@ -208,8 +219,11 @@ def until_systemd_runs(contender: Contender, name: str) -> None:
         time.sleep(0.02)
 
 
-def native(hull: Contender, image: Image, n: int, results: Results) -> None:
-    """A native zone with its own init, to which `vmadm create` waits: row native."""
+def native(hull: HullCommands, image: Image, n: int, few: int, results: Results) -> None:
+    """Native zones with SMF, to which `vmadm create` waits: rows native, native memory, smf memory.
+
+    All memory is PSS, a zone.
+    """
 
     def boot(contender: Contender, turn: int) -> None:
         name, address = f"native{turn}", contender.address(400 + turn)
@@ -219,6 +233,19 @@ def native(hull: Contender, image: Image, n: int, results: Results) -> None:
         contender.delete(name)
 
     take_turns([hull], n, boot, results)
+    names = [f"idle{number}" for number in range(few)]
+    for number, name in enumerate(names):
+        hull.create(name, hull.address(420 + number), image)
+    time.sleep(2)  # for what is still written
+    memory = {
+        pid: (comm, pss(pid) / MIB) for name in names for pid, comm in members(hull.uuid(name))
+    }
+    results.add("native memory", "hull", sum(size for _, size in memory.values()) / few)
+    daemons = [size for comm, size in memory.values() if comm in SMF_DAEMONS]
+    results.add("smf memory", "hull", sum(daemons) / few)
+    for name in names:
+        hull.stop(name)
+        hull.delete(name)
 
 
 # -- nspawn, which keeps nothing -------------------------------------------------------------------

@@ -13,7 +13,7 @@ from smf.tree import value
 from tests.smf.many import MILESTONE, layers, manifest
 from tests.smf.world import World
 
-COUNT, DEPTH, FEW = 500, 20, 20
+COUNT, DEPTH = 500, 20
 IDLE_SECONDS = 10
 MIB = 1 << 20
 ALONE = "methods alone"
@@ -21,13 +21,7 @@ DAEMONS = ("svc.startd", "svc.configd")
 
 
 def measure(n: int, results: Results) -> None:
-    """Rows smf boot, smf restart, smf svcs, smf memory, smf wakeups."""
-    with World() as world:
-        world.bring(manifest(FEW, 4))
-        until_online(world, "")
-        memory(world, "smf memory", results)
-        assert world.init is not None
-        results.add("smf memory init", "hull", pss(world.init.pid) / MIB)
+    """Rows smf boot, smf restart, smf svcs, smf memory 500, smf wakeups."""
     with World() as world:
         world.bring(manifest(COUNT, DEPTH))
         until_online(world, "")
@@ -40,7 +34,8 @@ def measure(n: int, results: Results) -> None:
             results.add("smf svcs", "hull", milliseconds(lambda: world.svcs("-a")))
             results.add("smf restart", ALONE, milliseconds(lambda: methods(2)))
             results.add("smf restart", "hull", milliseconds(lambda: restart(world, bottom)))
-        memory(world, "smf memory 500", results)
+        total = sum(pss(pid) for pid in daemons(world))
+        results.add("smf memory 500", "hull", total / MIB)
         idle(world, results)
 
 
@@ -98,10 +93,6 @@ def until_online(world: World, before: str, patience: float = 120) -> None:
 
 def daemons(world: World) -> list[int]:
     return [world.child(comm) for comm in DAEMONS]
-
-
-def memory(world: World, row: str, results: Results) -> None:
-    results.add(row, "hull", sum(pss(pid) for pid in daemons(world)) / MIB)
 
 
 def idle(world: World, results: Results) -> None:

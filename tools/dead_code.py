@@ -26,7 +26,7 @@ ALLOWED = {
 
 def main() -> int:
     vulture = Vulture()
-    vulture.scavenge(["src", "tools"])
+    vulture.scavenge(["src", "tools"], exclude=["*/src/native/python/*"])
     found = [
         item
         for item in vulture.get_unused_code(min_confidence=60)

@@ -16,7 +16,7 @@ if ! [ -r /etc/debian_version ]; then
 fi
 
 packages=(python3 python3-h11 crun conmon btrfs-progs nftables libnftables1 iproute2 dnsmasq-base
-    util-linux mmdebstrap debian-archive-keyring zstd xz-utils bzip2 tar kmod)
+    util-linux mmdebstrap debian-archive-keyring zstd xz-utils bzip2 tar kmod patchelf)
 for part in "$@"; do
     case $part in
     dev) packages+=(python3-venv git busybox-static e2fsprogs iputils-ping openssh-client openssh-server curl tmux procps shellcheck man-db docker-registry squashfs-tools graphviz) ;;

@@ -20,9 +20,16 @@ TOP = Path(__file__).parents[2]
 MAX_MODULE = 500
 MAX_FUNCTION = 50
 MAX_METHODS = 12
+NATIVE = ("smf", "mdata")  # beside them is the zones' Python, which tools/native.sh makes
 PYTHON = sorted(
     path
-    for directory in ("src", "tests", "tools", "bench")
+    for directory in (
+        "src/hull",
+        *(f"src/native/{name}" for name in NATIVE),
+        "tests",
+        "tools",
+        "bench",
+    )
     for path in (TOP / directory).rglob("*.py")
 )
 LAUNCHERS = sorted((TOP / "bin").iterdir())
@@ -217,7 +224,7 @@ def test_a_launcher_is_five_lines_and_executable(path: Path) -> None:
     assert path.stat().st_mode & 0o111 == 0o111
 
 
-@files(*LAUNCHERS, *(TOP / "src/native").glob("*/bin/*"))
+@files(*LAUNCHERS, *(path for name in NATIVE for path in (TOP / "src/native" / name).glob("bin/*")))
 def test_a_command_has_a_man_page(path: Path) -> None:
     assert re.match(rf"# {re.escape(path.name)}\([18]\)", page(path.name))
 

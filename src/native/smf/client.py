@@ -96,13 +96,20 @@ class Client:
         return compose(*self.read(fmri, snapshot))
 
     def dump(
-        self, groups: list[str] | None = None, *, kinds: Sequence[str] = (), snapshot: str = ""
+        self,
+        groups: list[str] | None = None,
+        *,
+        kinds: Sequence[str] = (),
+        snapshot: str = "",
+        of: Sequence[str] | None = None,
     ) -> dict[str, Groups]:
         """What is attached to every entity; with names, only these groups, and those of `kinds`.
 
-        With a snapshot: of every instance, composed, as it is in it; or as it is now without it.
+        With a snapshot: of every instance, or those in `of` that there are, composed, as it is in
+        it; or as it is now without it.
         """
-        found = self.call("dump", groups=groups, kinds=list(kinds), snapshot=snapshot)
+        more = {} if of is None else {"of": list(of)}
+        found = self.call("dump", groups=groups, kinds=list(kinds), snapshot=snapshot, **more)
         assert isinstance(found, dict)
         return {fmri: _groups(each) for fmri, each in found.items()}
 

@@ -6,19 +6,19 @@ A connection sends a JSON object a line and gets one back: {"ok": ...} or {"erro
 
     list                                   all entities, in the order in which they were made
     read FMRI [SNAPSHOT]                   {"instance": GROUPS, "service": GROUPS}, as attached
-    dump [GROUPS] [KINDS] [SNAPSHOT]       {FMRI: GROUPS} of all; with names, only those groups and
-                                           those of these types; with a snapshot: see Client.dump
+    dump [GROUPS] [KINDS] [SNAPSHOT] [OF]  {FMRI: GROUPS} of all; with names, only those groups and
+                                           those of these types; the rest: see Client.dump
     snapshots FMRI                         names
     commit DO [EXPECT]                     see smf.store; root alone
     watch                                  from then on a line {"changed": [[FMRI, GROUP], ...]} for
                                            each commit: "" for the entity itself, @NAME a snapshot
 """
 
+import _socket as socket  # socket loads enum, selectors and libm: see docs/design/0003-smf.md
 import json
 import os
-import selectors
+import select
 import signal
-import socket
 import struct
 from collections.abc import Callable
 
@@ -62,7 +62,7 @@ class Configd:
     def __init__(self, store: Store, listener: socket.socket) -> None:
         self.store = store
         self.listener = listener
-        self.selector = selectors.DefaultSelector()
+        self.epoll = select.epoll()
         self.connections: dict[int, Connection] = {}
         self.running = True
 
@@ -73,14 +73,13 @@ class Configd:
         signal.set_wakeup_fd(asleep.fileno())
         signal.signal(signal.SIGTERM, self._stop)
         self.listener.settimeout(0)
-        self.selector.register(self.listener, selectors.EVENT_READ)
-        self.selector.register(awake, selectors.EVENT_READ)
+        self.epoll.register(self.listener.fileno(), select.EPOLLIN)
+        self.epoll.register(awake.fileno(), select.EPOLLIN)
         while self.running:
-            for key, events in self.selector.select():
-                if key.fileobj is self.listener:
+            for descriptor, events in self.epoll.poll():
+                if descriptor == self.listener.fileno():
                     self._accept()
-                # Serving one may have dropped another of this round; its number may be another's.
-                elif (found := self.connections.get(key.fd)) and found is key.data:
+                elif found := self.connections.get(descriptor):
                     self._serve_one(found, events)
         self.store.close()
 
@@ -89,9 +88,10 @@ class Configd:
 
     def _accept(self) -> None:
         try:
-            peer, _ = self.listener.accept()
+            number, _ = self.listener._accept()  # type: ignore[attr-defined]  # what socket.accept calls
         except OSError:  # the client has gone already, or there are too many
             return
+        peer = socket.socket(fileno=number)
         peer.settimeout(0)
         connection = Connection(peer)
         others = sum(1 for other in self.connections.values() if other.uid == connection.uid)
@@ -99,11 +99,11 @@ class Configd:
             peer.close()  # or a user could take all descriptors, and nobody else were heard
             return
         self.connections[peer.fileno()] = connection
-        self.selector.register(peer, selectors.EVENT_READ, connection)
+        self.epoll.register(peer.fileno(), select.EPOLLIN)
 
     def _serve_one(self, connection: Connection, events: int) -> None:
         try:
-            if events & selectors.EVENT_READ:
+            if events & ~select.EPOLLOUT:
                 self._receive(connection)
             self._send(connection)
             while connection.has_line:
@@ -114,11 +114,14 @@ class Configd:
 
     def _drop(self, connection: Connection) -> None:
         if self.connections.pop(connection.socket.fileno(), None):
-            self.selector.unregister(connection.socket)
+            self.epoll.unregister(connection.socket.fileno())
             connection.socket.close()
 
     def _receive(self, connection: Connection) -> None:
-        chunk = connection.socket.recv(CHUNK)
+        try:
+            chunk = connection.socket.recv(CHUNK)
+        except BlockingIOError:  # what was to be read was another's, who had its number before
+            return
         if not chunk:
             raise ConnectionResetError
         connection.received += chunk
@@ -130,8 +133,7 @@ class Configd:
     def _answer_next(self, connection: Connection) -> None:
         line, _, connection.received = connection.received.partition(b"\n")
         connection.lines -= 1
-        answer = self._answer(connection, bytes(line))
-        connection.unsent += json.dumps(answer, separators=(",", ":")).encode() + b"\n"
+        connection.unsent += self.answer(connection, bytes(line)) + b"\n"
 
     def _send(self, connection: Connection) -> None:
         while connection.unsent:
@@ -143,8 +145,14 @@ class Configd:
         if len(connection.unsent) > MOST_UNREAD and connection.watches:
             raise ConnectionResetError  # it asks anew, when it comes to it
         # Who does not read what he is told is not asked for more: it would be kept for him here.
-        wanted = selectors.EVENT_WRITE if connection.unsent else selectors.EVENT_READ
-        self.selector.modify(connection.socket, wanted, connection)
+        wanted = select.EPOLLOUT if connection.unsent else select.EPOLLIN
+        self.epoll.modify(connection.socket.fileno(), wanted)
+
+    def answer(self, connection: Connection, line: bytes) -> bytes:
+        """The line that answers one, without their ends."""
+        answer = self._answer(connection, line)
+        # A group is put into words when it is its turn: all of them at once take much memory.
+        return json.dumps(answer, separators=(",", ":"), default=to_wire).encode()
 
     def _answer(self, connection: Connection, line: bytes) -> dict[str, object]:
         try:
@@ -165,9 +173,7 @@ class Configd:
         del connection
         return list(self.store.tree.entities)
 
-    def read(
-        self, connection: Connection, fmri: str, snapshot: str = ""
-    ) -> dict[str, dict[str, object]]:
+    def read(self, connection: Connection, fmri: str, snapshot: str = "") -> dict[str, Groups]:
         tree = self.store.tree
         if fmri not in tree.entities:
             raise NotFound(f"there is no {fmri}")
@@ -188,7 +194,8 @@ class Configd:
         groups: list[str] | None = None,
         kinds: list[str] | None = None,
         snapshot: str = "",
-    ) -> dict[str, object]:
+        of: list[str] | None = None,
+    ) -> dict[str, Groups]:
         def wanted(found: Groups) -> Groups:
             if groups is None:
                 return found
@@ -205,8 +212,9 @@ class Configd:
             return {
                 fmri: _shown(wanted(found), connection) for fmri, found in tree.entities.items()
             }
-        answer: dict[str, object] = {}
-        for fmri in tree.instances():
+        answer: dict[str, Groups] = {}
+        chosen = tree.instances() if of is None else (each for each in of if each in tree.entities)
+        for fmri in chosen:
             levels = tree.snapshots.get(fmri, {}).get(snapshot) or {
                 "instance": tree.entities[fmri],
                 "service": tree.entities.get(service_of(fmri), {}),
@@ -261,12 +269,11 @@ _HANDLERS: dict[str, Callable[..., object]] = {
 }
 
 
-def _shown(groups: Groups, connection: Connection) -> dict[str, object]:
+def _shown(groups: Groups, connection: Connection) -> Groups:
     """Groups as a client may see them: values that need an authorization are root's."""
-    return {
-        name: to_wire(group if connection.writes else _without_secrets(group))
-        for name, group in groups.items()
-    }
+    if connection.writes:
+        return groups
+    return {name: _without_secrets(group) for name, group in groups.items()}
 
 
 def _without_secrets(group: Group) -> Group:

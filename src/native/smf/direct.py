@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """A repository that is a file, without svc.configd: for images that are being built, and rescue."""
 
+import _socket as socket  # socket loads enum, selectors and libm: see docs/design/0003-smf.md
 import json
 import os
-import socket
 
 from smf.client import Client
 from smf.configd import Configd, Connection
@@ -43,7 +43,7 @@ class Direct(Client):
         if not hasattr(self, "_peer"):
             return
         self._configd.store.close()
-        self._configd.selector.close()
+        self._configd.epoll.close()
         for end in self._ends:
             end.close()
         self._volatile.cleanup()
@@ -53,7 +53,7 @@ class Direct(Client):
             return super().call(op, **arguments)
         line = json.dumps({"op": op, **arguments}).encode()
         # There and back as over the wire: what is answered is not the tree itself.
-        answer = json.loads(json.dumps(self._configd._answer(self._peer, line)))
+        answer = json.loads(self._configd.answer(self._peer, line))
         if "error" in answer:
             error = answer["error"]
             raise BY_CODE.get(str(error["code"]), SmfError)(error["message"])

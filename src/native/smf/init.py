@@ -6,12 +6,12 @@ to the repository, and the socket on which it tells startd of deaths. Everything
 the first fork, so that the three of them share it.
 """
 
+import _socket as socket  # socket loads enum, selectors and libm: see docs/design/0003-smf.md
 import gc
 import os
 import resource
 import select
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable

@@ -8,6 +8,7 @@ instance starts again, so that no service ever runs twice.
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 
@@ -139,6 +140,7 @@ class Methods:
             "SMF_RESTARTER": "svc:/system/svc/restarter:default",
             "SMF_ZONENAME": self.zone,
             "SMF_LIB": LIB,
+            "SMF_PYTHON": sys.executable,  # in memory already
         }
         record = self.records[method.fmri]
         method.contract = self.contracts.create()

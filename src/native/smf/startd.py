@@ -10,11 +10,11 @@ Before a method is forked its contract is in the repository: a startd that is ki
 nothing that the next one does not know of.
 """
 
+import _socket as socket  # socket loads enum, selectors and libm: see docs/design/0003-smf.md
 import json
 import os
 import select
 import signal
-import socket
 import sys
 import time
 
@@ -38,6 +38,7 @@ OPTIONS = ("options", "options_ovr")
 SHUTDOWN = 50.0  # seconds, for everything to go down: less than a zone is given
 DEPTH = 20_000  # of Python's calls: a chain of services is walked by recursion
 CHUNK = 1 << 16
+BATCH = 16  # instances to be read at a time
 # Actions by which something is marked, and how.
 MARKS: dict[str, tuple[str, bool]] = {
     "maint_on": (states.MAINTENANCE, False),
@@ -146,13 +147,15 @@ class Startd:
         """Everything, at startd's start: what an earlier one has left is taken over."""
         self._be_master()
         now = self.client.dump(["general", "general_ovr", *OPTIONS, RESTARTER])
-        running = self.client.dump(None, snapshot=RUNNING)
         self.engine.milestone = _milestone(now.get(MASTER, {}))
         known: set[int] = set()
         beside: set[int] = set()  # of stop and refresh methods that were under way
-        for fmri, groups in now.items():
-            if not instance_of(fmri) or fmri == MASTER:
-                continue
+        running: dict[str, Groups] = {}
+        mine = [fmri for fmri in now if instance_of(fmri) and fmri != MASTER]
+        for number, fmri in enumerate(mine):
+            if number % BATCH == 0:  # all at once would take memory that is never given back
+                running = self.client.dump(snapshot=RUNNING, of=mine[number : number + BATCH])
+            groups = now[fmri]
             found = records.read(fmri, groups, self.places.logfile(fmri))
             if found is None and RUNNING not in self.client.snapshots(fmri):
                 self.client.commit([["snapshot", fmri, RUNNING, ""]])

@@ -6,16 +6,26 @@ written, then takes effect; whatever ends configd, it has happened or it has not
 two files a crash may come: the lasting one has it then, and the client, not answered, asks again.
 """
 
+import _sqlite3 as sqlite3  # sqlite3 loads datetime: see docs/design/0003-smf.md
 import json
 import os
-import sqlite3
 import time
 from collections.abc import Callable
 
 from smf import values
 from smf.errors import BadValue, Exists, NotFound, SmfError, Stale, Unwritable
 from smf.fmri import canonical, check_name, instance_of, service_of
-from smf.tree import VOLATILE, Group, Groups, Property, Tree, WireGroup, from_wire, to_wire
+from smf.tree import (
+    VOLATILE,
+    Group,
+    Groups,
+    Property,
+    Tree,
+    Wire,
+    WireGroup,
+    from_wire,
+    to_wire,
+)  # fmt: skip
 
 Operation = list[object]
 Statement = tuple[str, tuple[object, ...]]
@@ -37,7 +47,7 @@ def open_database(path: str, *, lasting: bool) -> sqlite3.Connection:
         # The file that ends with the machine's run survives configd's end, which is all it has to.
         connection.execute(f"pragma synchronous={'full' if lasting else 'off'}")
         connection.execute("pragma journal_mode=wal")
-        connection.execute("pragma cache_size=-256")  # KiB: everything is in memory already
+        connection.execute("pragma cache_size=-40")  # KiB: everything is in memory already
         connection.execute("pragma journal_size_limit=1048576")
         found = connection.execute("pragma user_version").fetchone()[0]
         if found > VERSION:
@@ -86,10 +96,14 @@ class Store:
                     tree.entities[fmri][name] = group
                 else:  # a crash came between the two files: nobody of this name is to find it
                     connection.execute("delete from pg where fmri = ?", (fmri,))
+        # Most of what snapshots hold is still so, or in others: by its generation it is the same.
+        known: dict[Wire, Group] = {
+            each.generation: each for groups in tree.entities.values() for each in groups.values()
+        }
         for fmri, name, body in lasting.execute("select fmri, name, body from snapshot"):
             levels = json.loads(body)
             tree.snapshots.setdefault(fmri, {})[name] = {
-                level: {group: from_wire(wire) for group, wire in groups.items()}
+                level: {group: _known(wire, known) for group, wire in groups.items()}
                 for level, groups in levels.items()
             }
 
@@ -124,6 +138,13 @@ class Store:
                     _execute(self._files[True], transaction.inverse())
                 raise Unwritable(f"the repository cannot be written: {exc}") from exc
             written = True
+
+
+def _known(wire: WireGroup, known: dict[Wire, Group]) -> Group:
+    """A group of a snapshot: the one of its generation, if there is one."""
+    generation = wire["gen"]
+    found = known.get(generation) or from_wire(wire)
+    return known.setdefault(generation, found) if generation else found
 
 
 def _execute(connection: sqlite3.Connection, statements: list[Statement]) -> None:

@@ -6,6 +6,7 @@ On the wire a group is {"type", "flags", "gen", "props": {NAME: [TYPE, VALUE, ..
 """
 
 from collections.abc import Iterable, Iterator
+from sys import intern
 
 from smf.fmri import instance_of, service_of
 
@@ -88,14 +89,17 @@ def to_wire(group: Group) -> WireGroup:
 
 
 def from_wire(wire: WireGroup) -> Group:
-    """The inverse; what configd sends is not checked again."""
+    """The inverse; what configd sends is not checked again. Names are kept once for all groups."""
     properties = wire["props"]
     generation = wire["gen"]
     assert isinstance(properties, dict)
     assert isinstance(generation, int)
     return Group(
-        str(wire["type"]),
-        {name: Property(found[0], found[1:]) for name, found in properties.items()},  # type: ignore[index,arg-type]  # made by to_wire
+        intern(str(wire["type"])),
+        {
+            intern(name): Property(intern(found[0]), found[1:])  # type: ignore[index,arg-type]  # made by to_wire
+            for name, found in properties.items()
+        },
         persistent=wire["flags"] != "P",
         generation=generation,
     )

@@ -7,7 +7,7 @@ What goes in and out is the JSON of the wire, so that nothing works here that wo
 """
 
 import json
-import selectors
+import select
 import shutil
 import socket
 import tempfile
@@ -48,14 +48,14 @@ class Local(Client):
     def close(self) -> None:
         for each in self._open:
             each.close()
-        self.configd.selector.close()
+        self.configd.epoll.close()
         self.store.close()
         if self._mine:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def call(self, op: str, **arguments: object) -> Wire:
         line = json.dumps({"op": op, **arguments}).encode()
-        answer = json.loads(json.dumps(self.configd._answer(self.connection, line)))
+        answer = json.loads(self.configd.answer(self.connection, line))
         if "error" in answer:
             raise BY_CODE.get(answer["error"]["code"], SmfError)(answer["error"]["message"])
         found: Wire = answer["ok"]
@@ -69,5 +69,5 @@ class Local(Client):
         watcher = Connection(theirs)
         watcher.watches = True
         self.configd.connections[theirs.fileno()] = watcher
-        self.configd.selector.register(theirs, selectors.EVENT_READ)
+        self.configd.epoll.register(theirs.fileno(), select.EPOLLIN)
         return mine

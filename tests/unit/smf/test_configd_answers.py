@@ -2,7 +2,7 @@
 """configd's answers: to good requests, to bad ones, to strangers, and to those who do not read."""
 
 import json
-import selectors
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -32,7 +32,8 @@ def made(local: Local) -> Local:
 
 
 def say(local: Local, line: bytes) -> dict[str, object]:
-    return local.configd._answer(local.connection, line)
+    answer: dict[str, object] = json.loads(local.configd.answer(local.connection, line))
+    return answer
 
 
 @pytest.mark.parametrize("line", [
@@ -40,7 +41,9 @@ def say(local: Local, line: bytes) -> dict[str, object]:
     b'{"op":"list","fmri":"x"}', b'{"op":"list","self":1}', b'{"op":"list","connection":1}',
     b'{"op":"read"}', b'{"op":"read","fmri":5}', b'{"op":"read","fmri":[]}',
     b'{"op":"read","fmri":"svc:/site/a:default","snapshot":[1]}',
-    b'{"op":"dump","groups":5}', b'{"op":"dump","groups":[[]]}', b'{"op":"snapshots","fmri":{}}',
+    b'{"op":"dump","groups":5}', b'{"op":"dump","groups":[[]]}',
+    b'{"op":"dump","snapshot":"x","of":5}', b'{"op":"dump","snapshot":"x","of":[[]]}',
+    b'{"op":"snapshots","fmri":{}}',
     b'{"op":"commit"}', b'{"op":"commit","do":5}', b'{"op":"commit","do":[[]]}',
     b'{"op":"commit","do":[5]}', b'{"op":"commit","do":[["add"]]}',
     b'{"op":"commit","do":[["add",5]]}', b'{"op":"commit","do":[["add",{}]]}',
@@ -101,11 +104,11 @@ class Peer:
         self.connection = Connection(theirs)
         self.connection.uid = uid
         server.connections[theirs.fileno()] = self.connection
-        server.selector.register(theirs, selectors.EVENT_READ, self.connection)
+        server.epoll.register(theirs.fileno(), select.EPOLLIN)
 
     def turn(self) -> None:
-        for key, events in self.server.selector.select(0):
-            if key.data is self.connection:
+        for descriptor, events in self.server.epoll.poll(0):
+            if descriptor == self.connection.socket.fileno():
                 self.server._serve_one(self.connection, events)
 
     def read(self) -> bytes:

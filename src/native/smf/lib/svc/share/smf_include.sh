@@ -45,7 +45,7 @@ smf_configure_ip() {
 
 # Forget what SMF has put into the environment, before something starts that is no service.
 smf_clear_env() {
-    unset SMF_FMRI SMF_METHOD SMF_RESTARTER SMF_ZONENAME SMF_LIB
+    unset SMF_FMRI SMF_METHOD SMF_RESTARTER SMF_ZONENAME SMF_LIB SMF_PYTHON
 }
 
 # Copy standard input to the console, and to standard output.
@@ -64,8 +64,8 @@ smf_method_exit() {
         _smf_text=$(printf '%s' "$3" | tr '\n' ' ' | sed 's/[\\"]/\\&/g')
         _smf_set="setprop general_ovr/comment = astring: \"$_smf_text\""
         printf '%s\n' "select $SMF_FMRI" "addpg general_ovr framework P" "$_smf_set" |
-            "$SMF_LIB/../../bin/svccfg" -f - 2>/dev/null ||
-            "$SMF_LIB/../../bin/svccfg" -s "$SMF_FMRI" "$_smf_set"  # the group is there
+            "$SMF_PYTHON" -IS "$SMF_LIB/../../bin/svccfg" -f - 2>/dev/null ||
+            "$SMF_PYTHON" -IS "$SMF_LIB/../../bin/svccfg" -s "$SMF_FMRI" "$_smf_set"  # the group is there
     fi
     exit "$1"
 }
