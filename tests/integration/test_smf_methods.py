@@ -82,22 +82,28 @@ def test_the_environment_is_cleared() -> None:
     assert "SMF_" not in done.stdout
 
 
-def test_a_method_ends_with_a_reason(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", [False, True], ids=["new", "again"])
+def test_a_method_ends_with_a_reason(tmp_path: Path, *, there: bool) -> None:
     """svccfg is told the reason, quoted, and the status is the method's."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "lib/svc").mkdir(parents=True)
-    svccfg = tmp_path / "bin/svccfg"
-    svccfg.write_text(f'#!/bin/sh\nprintf "[%s]" "$@" >>{tmp_path}/said; echo >>{tmp_path}/said\n')
-    svccfg.chmod(0o755)
+    (tmp_path / "bin/svccfg").write_text(
+        "import sys\n"
+        "words = sys.stdin.read() if '-f' in sys.argv else ''\n"
+        f"print(*sys.argv[1:], words, file=open({str(tmp_path / 'said')!r}, 'a'))\n"
+        f"sys.exit({int(there)} and 'addpg' in words)\n"
+    )
     done = sh(
         """smf_method_exit 101 token 'no "x" \\ here'""",
         SMF_FMRI="svc:/a:b", SMF_LIB=str(tmp_path / "lib/svc"),
     )  # fmt: skip
     assert done.returncode == 101
     assert done.stdout == 'token: no "x" \\ here\n'
-    added, said = (tmp_path / "said").read_text().splitlines()
-    assert added == "[-s][svc:/a:b][addpg][general_ovr][framework][P]"
-    assert said.endswith('[setprop][general_ovr/comment][=][astring:]["no \\"x\\" \\\\ here"]')
+    said = 'setprop general_ovr/comment = astring: "no \\"x\\" \\\\ here"'
+    expected = f"-f - select svc:/a:b\naddpg general_ovr framework P\n{said}\n\n"
+    if there:
+        expected += f"-s svc:/a:b {said} \n"
+    assert (tmp_path / "said").read_text() == expected
 
 
 @pytest.fixture

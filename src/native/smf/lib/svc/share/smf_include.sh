@@ -64,8 +64,8 @@ smf_method_exit() {
         _smf_text=$(printf '%s' "$3" | tr '\n' ' ' | sed 's/[\\"]/\\&/g')
         _smf_set="setprop general_ovr/comment = astring: \"$_smf_text\""
         printf '%s\n' "select $SMF_FMRI" "addpg general_ovr framework P" "$_smf_set" |
-            "$SMF_PYTHON" -IS "$SMF_LIB/../../bin/svccfg" -f - 2>/dev/null ||
-            "$SMF_PYTHON" -IS "$SMF_LIB/../../bin/svccfg" -s "$SMF_FMRI" "$_smf_set"  # the group is there
+            "${SMF_PYTHON:-/usr/bin/python3}" -IS "$SMF_LIB/../../bin/svccfg" -f - 2>/dev/null ||
+            "${SMF_PYTHON:-/usr/bin/python3}" -IS "$SMF_LIB/../../bin/svccfg" -s "$SMF_FMRI" "$_smf_set"  # the group is there
     fi
     exit "$1"
 }
