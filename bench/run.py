@@ -122,6 +122,9 @@ class Bench:
             sections.systemd(by_command, kinds.debian, max(2, n // 2), self.results)
         if self.keeps_nothing:
             sections.one_shots(self.keeps_nothing, kinds.tiny, kinds.debian, n, self.results)
+            if "smf" in groups:
+                half = max(2, n // 2)
+                sections.systemd_services(self.keeps_nothing, kinds.debian, half, self.results)
 
 
 def options() -> argparse.Namespace:

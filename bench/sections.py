@@ -23,6 +23,8 @@ from bench.measure import (
 )
 from bench.peers.nspawn import Nspawn
 from bench.sandbox import Failed, attempt, run
+from bench.smf import COUNT, DEPTH
+from tests.smf.many import layers
 
 IDLE_SECONDS = 10
 SMF_DAEMONS = ("svc.startd", "svc.configd")
@@ -257,9 +259,24 @@ def one_shots(nspawn: Nspawn, tiny: Image, debian: Image, n: int, results: Resul
         for _ in range(n):
             results.add("ready", nspawn.name, milliseconds(lambda: nspawn.once(tiny)))
         for _ in range(max(2, n // 2)):
-            results.add("systemd", nspawn.name, milliseconds(lambda: nspawn.boot(debian)))
+            results.add("systemd", nspawn.name, milliseconds(lambda: nspawn.boot(debian.name)))
     except Failed as exc:
         results.note(f"{nspawn.name} left out: {last_words(exc)}")
+
+
+def systemd_services(nspawn: Nspawn, debian: Image, n: int, results: Results) -> None:
+    """The services of the section smf in systemd: a boot with them, less one without."""
+    names = [[f"s{layer}-{number}.service" for number in range(len(layer_of))]
+             for layer, layer_of in enumerate(layers(COUNT, DEPTH))]  # fmt: skip
+    try:
+        services = nspawn.load_services(debian, names)
+        for _ in range(n):
+            without = milliseconds(lambda: nspawn.boot(debian.name))
+            results.add(
+                "smf boot", "systemd", milliseconds(lambda: nspawn.boot(services)) - without
+            )
+    except Failed as exc:
+        results.note(f"{nspawn.name} left out of smf: {last_words(exc)}")
 
 
 # -- images ----------------------------------------------------------------------------------------

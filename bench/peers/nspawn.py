@@ -3,6 +3,7 @@
 
 import shutil
 import socket
+from functools import partial
 from pathlib import Path
 
 from bench.contender import make_pool
@@ -18,6 +19,15 @@ NSPAWN = (
 def unavailable() -> str:
     there = shutil.which("systemd-nspawn")
     return "" if there else "not installed (package systemd-container)"
+
+
+def unit(needed: list[str]) -> str:
+    """A service like those of tests/smf/many.py."""
+    on = " ".join(needed)
+    return (
+        f"[Unit]\nRequires={on}\nAfter={on}\n"
+        "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'exec /bin/true'\n"
+    )
 
 
 class Nspawn:
@@ -39,15 +49,32 @@ class Nspawn:
         """Make, run /bin/true, remove."""
         self._box.run(*NSPAWN, "-D", str(self._path / image.name), "/bin/true")
 
-    def boot(self, image: Image) -> None:
-        """Until systemd inside says that it is up; then end it."""
+    def load_services(self, image: Image, layers: list[list[str]]) -> str:
+        """An image with services, in layers that need each other; what to boot."""
+        name = f"{image.name}-services"
+        root = self._path / name
+        self._box.run("btrfs", "subvolume", "snapshot", str(self._path / image.name), str(root))
+        units = root / "etc/systemd/system"
+        below: list[str] = []
+        for layer in layers:
+            for number, one in enumerate(layer):
+                on = [below[number], below[(number + 1) % len(below)]] if below else []
+                self._box.call(partial((units / one).write_text, unit(on)))
+            below = layer
+        wants = units / "multi-user.target.wants"
+        for one in below:
+            self._box.call(partial((wants / one).symlink_to, f"../{one}"))
+        return name
+
+    def boot(self, name: str) -> None:
+        """Until systemd in an image says that it is up; then end it."""
         path = f"/run/nspawn-notify-{self._box.name}"
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with listener:
             self._box.call(lambda: listener.bind(path))
             listener.settimeout(30)
             child = self._box.spawn(
-                *NSPAWN, "--boot", "--notify-ready=yes", "-D", str(self._path / image.name),
+                *NSPAWN, "--boot", "--notify-ready=yes", "-D", str(self._path / name),
                 env={"NOTIFY_SOCKET": path, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             )  # fmt: skip
             try:
