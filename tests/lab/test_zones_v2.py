@@ -26,6 +26,11 @@ SUITES = {
     ),
     "attacks": ("tests/isolation/test_attacks.py", "-k", "joyent or (lx and stopped)"),
     "neighbours": ("tests/isolation/test_exhaustion.py", "-k", "counted or owner"),
+    "services": (
+        "tests/smf/test_methods.py", "tests/smf/test_restart.py",
+        "tests/integration/test_native_zone.py",
+        "-k", "test_01 or test_02 or test_30_startd or seen_from_outside or steered",
+    ),
     "host": ("tests/integration/test_vmadm.py", "-k", "test_an_lx_zone_boots_systemd_and_ssh"),
 }  # fmt: skip
 # What may be skipped there, because it cannot be on cgroup v2; anything else must run.
