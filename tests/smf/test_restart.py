@@ -55,6 +55,17 @@ def test_a_method_under_way_is_begun_again_and_only_once(own: World) -> None:
     assert t.runs() == 2
 
 
+def test_contract_numbers_grow_whatever_startd_it_is(own: World) -> None:
+    """A death that svc.init tells late is of the contract that it was, not of a new one."""
+    t = own.service("site/rnumber")
+    t.enable()
+    before = int(t.show("ctid")[0])
+    t.disable()
+    own.kill("svc.startd")
+    t.enable()
+    assert int(t.show("ctid")[0]) > before
+
+
 def test_what_was_abandoned_is_left_alone(own: World) -> None:
     """By exit 94, by a transient service, and by mark -I: it is no business of the next startd."""
     background = "/bin/sh -c '/bin/sleep 1000 >/dev/null 2>&1 & exit {}'"

@@ -42,7 +42,10 @@ class Contracts:
             numbers = self.all()
         except OSError as exc:
             raise SmfError(f"{directory}: {exc.strerror}") from exc
-        self._last = max(numbers, default=0)
+        # The greatest number so far, where a fork of this process sees it, and the next fork:
+        # svc.init may have told of a death that the next startd hears of.
+        self._last = os.memfd_create("contracts")
+        self._count(max(numbers, default=0))
         self._entering: dict[int, int] = {}  # contract -> a pipe that closes once it is entered
 
     def all(self) -> list[int]:
@@ -50,10 +53,15 @@ class Contracts:
         return sorted(int(name) for name in os.listdir(self.directory) if name.isdigit())
 
     def create(self) -> int:
-        """A new one, with a number above those of all that there were since this was made."""
-        self._last += 1
-        os.mkdir(self.path(self._last))
-        return self._last
+        """A new one, with a number above those of all that there were since this was made, be it
+        in another process."""
+        number = int.from_bytes(os.pread(self._last, 8, 0)) + 1
+        self._count(number)
+        os.mkdir(self.path(number))
+        return number
+
+    def _count(self, number: int) -> None:
+        os.pwrite(self._last, number.to_bytes(8), 0)
 
     def expect(self, number: int, pipe: int) -> None:
         """A process is on its way into it, which closes the other end of a pipe when it is there.

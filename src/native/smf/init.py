@@ -94,8 +94,7 @@ class Init:
         def startd() -> None:
             if not bare:
                 _import_early(places)
-            contracts = Contracts(self.contracts.directory)
-            Startd(places, contracts, theirs, zone).run()
+            Startd(places, self.contracts, theirs, zone).run()
 
         self.configd, self.startd = Child(CONFIGD, configd), Child(STARTD, startd)
         self.stopping = False
