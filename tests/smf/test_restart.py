@@ -55,6 +55,39 @@ def test_a_method_under_way_is_begun_again_and_only_once(own: World) -> None:
     assert t.runs() == 2
 
 
+def test_a_fault_while_startd_was_away_is_one_for_dependents(own: World) -> None:
+    b = own.service("site/raway-b")
+    a = own.service("site/raway-a", needs=[Needs("site/raway-b", restart_on="error")])
+    b.enable()
+    a.enable()
+    startd, pid, old = own.child("svc.startd"), b.pid(), a.pid()
+    os.kill(startd, signal.SIGSTOP)
+    os.kill(pid, signal.SIGSEGV)
+    os.kill(startd, signal.SIGKILL)
+    b.has_restarted(pid)
+    a.has_restarted(old)
+
+
+def test_a_bounce_that_waits_for_a_refresh_is_not_lost_with_startd(own: World) -> None:
+    gate = own.scratch / "gate"
+    waits = f"/bin/sh -c 'until [ -e {gate} ]; do sleep 0.1; done'"
+    b = own.service("site/rbounce-b")
+    needs = [Needs("site/rbounce-b", restart_on="restart")]
+    a = own.service("site/rbounce-a", refresh=waits, needs=needs)
+    b.enable()
+    a.enable()
+    pid, old = b.pid(), a.pid()
+    own.svcadm("refresh", a.fmri)
+    until(lambda: a.show("nstate") == ["online"], "A is being refreshed")
+    own.svcadm("restart", b.fmri)
+    b.has_restarted(pid)
+    assert old in a.pids
+    assert a.show("nstate") == ["online"]
+    own.kill("svc.startd")
+    gate.touch()
+    a.has_restarted(old)
+
+
 def test_contract_numbers_grow_whatever_startd_it_is(own: World) -> None:
     """A death that svc.init tells late is of the contract that it was, not of a new one."""
     t = own.service("site/rnumber")

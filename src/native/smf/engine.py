@@ -11,7 +11,7 @@ from smf import outcome
 from smf.config import CHILD, TRANSIENT, Config
 from smf.graph import Vertex
 from smf.outcome import Outcome
-from smf.restarter import RESTART, Restarter
+from smf.restarter import OF_CONTRACT, RESTART, Restarter
 from smf.states import (
     DEGRADED,
     DISABLED,
@@ -34,11 +34,26 @@ class Engine(Restarter):
         self._permitted = "all"  # the milestone by which vertices are allowed
 
     # -- what is told ------------------------------------------------------------------------------
-    def adopt(self, fmri: str, config: Config, state: str, aux: str) -> None:
-        """An instance as an earlier startd left it; call `begin` when all are there."""
+    def adopt(
+        self, fmri: str, config: Config, state: str, aux: str, to_stop: tuple[str, str] = ("", "")
+    ) -> Vertex:
+        """An instance as an earlier startd left it; call `begin` when all are there.
+
+        `to_stop`: see Vertex. It is stopped (again), to the same effect on those that depend on it.
+        """
         vertex = Vertex(fmri, config)
         vertex.state, vertex.aux = state, aux
+        cause, why = to_stop
+        if cause == "maintenance":
+            vertex.maintain = why
+        elif vertex.running and cause in OF_CONTRACT:
+            vertex.contract_cause = cause
+        elif vertex.running and cause == "dependency":
+            vertex.stop = cause
+        elif vertex.running and cause:  # disable, too: if it is enabled again, it is restarted
+            vertex.restart = "restart_request"
         self.graph.add(vertex)
+        return vertex
 
     def begin(self) -> None:
         """All instances are known: judge them."""
@@ -48,8 +63,6 @@ class Engine(Restarter):
         for vertex in list(self.graph.vertices.values()):
             vertex.standing = self.graph.stand(vertex)
         for vertex in list(self.graph.vertices.values()):
-            if vertex.running and self.graph.excluded(vertex):
-                vertex.stop = "dependency"  # which the earlier startd did not get to
             self._touch(vertex)
             self._settle(vertex)
 

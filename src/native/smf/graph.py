@@ -62,6 +62,18 @@ class Vertex:
         """Whether it is to run, as far as it itself goes."""
         return bool(self.config.enabled) and self.allowed
 
+    @property
+    def to_stop(self) -> tuple[str, str]:
+        """(cause, auxiliary state) of the stop that is under way, or due when another method has
+        ended: what another startd has to know of it. Two times "" if there is none."""
+        if self.method == "stop":
+            return self.cause, self.aux
+        if self.maintain:
+            return "maintenance", self.maintain
+        if cause := self.contract_cause or (self.restart and "restart") or self.stop:
+            return cause, NONE
+        return "", ""
+
 
 class Graph:
     """All instances, and who depends on whom."""
@@ -219,16 +231,6 @@ class Graph:
                 if other.state not in (DISABLED, MAINTENANCE) and other.config.enabled is not None:
                     worst = NO
         return worst
-
-    def excluded(self, vertex: Vertex) -> bool:
-        """Whether an instance runs that this one must not run beside."""
-        return any(
-            other.running and other.wanted
-            for dependency in vertex.config.dependencies
-            if dependency.grouping == EXCLUDE_ALL
-            for entity in dependency.entities
-            for other in self.instances(entity)
-        )
 
 
 _VERDICTS: dict[str, Callable[[Graph, tuple[str, ...]], str]] = {

@@ -14,13 +14,14 @@ class Record:
 
     __slots__ = (
         "asker", "aux", "contracts", "dying", "fmri", "logfile", "next", "since", "start_pid",
-        "start_status", "start_time", "state", "transient",
+        "start_status", "start_time", "state", "to_stop", "transient",
     )  # fmt: skip
 
     def __init__(self, fmri: str, logfile: str) -> None:
         self.fmri = fmri
         self.logfile = logfile
         self.state, self.next, self.aux = states.UNINITIALIZED, states.NONE, states.NONE
+        self.to_stop = ("", "")  # see smf.graph.Vertex
         self.since = time.time_ns()
         self.contracts: list[int] = []  # what the service is
         self.dying: list[int] = []  # what was killed, and is waited for before the next start
@@ -30,10 +31,12 @@ class Record:
         self.start_status: int | None = None
         self.asker = ""
 
-    def become(self, state: str, following: str, aux: str) -> None:
+    def become(
+        self, state: str, following: str, aux: str, to_stop: tuple[str, str] = ("", "")
+    ) -> None:
         if state != self.state:
             self.since = time.time_ns()
-        self.state, self.next, self.aux = state, following, aux
+        self.state, self.next, self.aux, self.to_stop = state, following, aux, to_stop
 
     def wire(self) -> object:
         """As svc.configd takes it."""
@@ -45,6 +48,8 @@ class Record:
             "logfile": Property("astring", [self.logfile]),
             "contract": Property("count", map(str, self.contracts)),
         }
+        if self.to_stop[0]:
+            properties["stop_cause"] = Property("astring", self.to_stop)
         if self.dying:
             properties["dying_contract"] = Property("count", map(str, self.dying))
         if self.transient:
@@ -70,6 +75,8 @@ def read(fmri: str, groups: Groups, logfile: str) -> Record | None:
     record.state = group.value("state")
     record.next = group.value("next_state", states.NONE)
     record.aux = group.value("auxiliary_state", states.NONE)
+    cause, why, *_ = *group.values("stop_cause"), "", ""
+    record.to_stop = cause, why
     record.since = _nanoseconds(group.value("state_timestamp"))
     record.contracts = [int(number) for number in group.values("contract")]
     record.dying = [int(number) for number in group.values("dying_contract")]

@@ -6,7 +6,8 @@ wanted, and looked at when the method has ended.
 
 Actions, in the order in which they are to be done:
     ("run", FMRI, METHOD)           begin a method; its end is told by `ended`
-    ("state", FMRI)                 the vertex has another state, next state or auxiliary state
+    ("state", FMRI)                 the vertex has another state, next state or auxiliary state, or
+                                    another stop to come
     ("log", FMRI, TEXT)             a line in the instance's log
     ("abandon", FMRI)               its contract is no business of ours any more
     ("kill", FMRI)                  end what is left in its contract
@@ -50,6 +51,7 @@ CAUSES = {
     "maintenance": ("put to maintenance", RESTART),
     "shutdown": ("the system goes down", RESTART),
 }
+OF_CONTRACT = ("core", "signal", "empty", "exit")
 WAIT_GAP, WAIT_COUNT = 1.0, 5  # of a child that fails quickly: then one start a second
 
 
@@ -92,7 +94,10 @@ class Restarter:
     # -- one instance ------------------------------------------------------------------------------
     def _settle(self, vertex: Vertex) -> None:
         """Do the next thing that is to be done with an instance, if none is under way."""
-        if vertex.method or not vertex.config.managed or vertex.config.enabled is None:
+        if vertex.method:
+            self._do("state", vertex)  # what is asked meanwhile is not to be lost with startd
+            return
+        if not vertex.config.managed or vertex.config.enabled is None:
             return
         if vertex.invalid and vertex.wanted and not vertex.running:
             if vertex.state != MAINTENANCE:

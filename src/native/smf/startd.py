@@ -176,9 +176,7 @@ class Startd:
         self.records[fmri] = record
         was, record.next = record.next, states.NONE
         record.transient = 0
-        alive = [each for each in record.contracts if self.methods.contracts.populated(each)]
-        self.engine.adopt(fmri, settings, record.state, record.aux)
-        vertex = self.engine.graph.vertices[fmri]
+        vertex = self.engine.adopt(fmri, settings, record.state, record.aux, record.to_stop)
         if not vertex.running:
             self.methods.adopt(fmri)
             self.methods.retire(fmri, kill=True)
@@ -186,15 +184,16 @@ class Startd:
         record.dying = []  # or it would not run again
         self.methods.adopt(fmri)
         vertex.transient = not record.contracts
-        if record.start_pid and settings.duration == CHILD:
-            self.methods.children[record.start_pid] = fmri
-        if was == states.MAINTENANCE:
-            vertex.maintain = record.aux
-        elif was == record.state:
+        if was == record.state:
             vertex.refresh = "refresh"
-        elif was == states.OFFLINE or (record.contracts and not alive):
-            vertex.contract_cause = "empty" if record.contracts and not alive else ""
-            vertex.restart = "" if vertex.contract_cause else "restart_request"
+        empty = not any(map(self.methods.contracts.populated, record.contracts))
+        if settings.duration == CHILD and record.start_pid:
+            self.methods.children[record.start_pid] = fmri
+            if empty and not vertex.contract_cause:
+                vertex.contract_cause = "exit"
+        elif empty:
+            for contract in record.contracts:  # svc.init knows whether that was a fault
+                self._ask_init(fmri, contract)
 
     def _be_master(self) -> None:
         """startd is an instance, too, for others to depend on and svcs to show.
@@ -405,7 +404,7 @@ class Startd:
             self.methods.log(fmri, str(more[0]))
         elif what == "state":
             vertex = self.engine.graph.vertices[fmri]
-            self.records[fmri].become(vertex.state, vertex.next, vertex.aux)
+            self.records[fmri].become(vertex.state, vertex.next, vertex.aux, vertex.to_stop)
             self.dirty[fmri] = None
         elif what == "run":
             self.methods.begin(fmri, str(more[0]), self.engine.graph.vertices[fmri].config)

@@ -104,7 +104,7 @@ class Driver:
         self.methods.clear()
         for vertex, needs in zip(before, self.needs, strict=True):
             found = config(needs, enabled=bool(vertex.config.enabled))
-            self.engine.adopt(vertex.fmri, found, vertex.state, vertex.aux)
+            self.engine.adopt(vertex.fmri, found, vertex.state, vertex.aux, vertex.to_stop)
         self.engine.begin()
         self.perform()
 

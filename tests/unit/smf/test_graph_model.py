@@ -78,6 +78,73 @@ def test_a_shutdown_takes_everything_down_dependents_first(
     assert not {"online", "degraded"} & set(driver.states)
 
 
+# -- another startd --------------------------------------------------------------------------------
+def up(*needs: Needs) -> Driver:
+    """Instance 0, and 1 which needs it; both run."""
+    driver = Driver([(), needs], lambda _: 0)
+    for number in (0, 1):
+        driver.happens("enable", number)
+        driver.rest(9)
+    return driver
+
+
+@pytest.mark.parametrize(
+    ("event", "bounced"),
+    [("core", ("error", "restart", "refresh")), ("exit", ("restart", "refresh")),
+     ("restart", ("restart", "refresh"))],
+)  # fmt: skip
+@pytest.mark.parametrize("restart_on", ["none", "error", "restart", "refresh"])
+def test_the_next_startd_knows_why_something_was_stopping(
+    event: str, bounced: tuple[str, ...], restart_on: str
+) -> None:
+    driver = up(Needs("require_all", restart_on, (0,)))
+    driver.happens(event, 0)
+    assert driver.methods == {fmri(0): "stop"}
+    driver.die()
+    before = driver.starts
+    driver.rest(9)
+    assert driver.starts - before == 1 + (restart_on in bounced)
+
+
+@pytest.mark.parametrize("event", ["core", "restart", "maintenance"])
+def test_what_was_asked_while_a_method_ran_is_not_lost_with_startd(event: str) -> None:
+    driver = up(Needs("require_all", "restart", (0,)))
+    driver.happens("refresh", 1)
+    driver.happens(event, 1)
+    assert driver.methods == {fmri(1): "refresh"}
+    driver.die()
+    before = driver.starts
+    driver.rest(9)
+    assert driver.states == ["online", "maintenance" if event == "maintenance" else "online"]
+    assert driver.starts - before == (event != "maintenance")
+
+
+def test_a_bounce_that_waited_for_a_method_is_not_lost_with_startd() -> None:
+    driver = up(Needs("require_all", "restart", (0,)))
+    driver.happens("refresh", 1)
+    driver.happens("restart", 0)
+    assert driver.methods == {fmri(1): "refresh", fmri(0): "stop"}
+    del driver.methods[fmri(0)]
+    driver.ended(fmri(0), "stop", 0)
+    assert driver.methods[fmri(1)] == "refresh"
+    before = driver.starts
+    driver.die()
+    driver.rest(9)
+    assert driver.states == ["online", "online"]
+    assert driver.starts - before == 2
+
+
+def test_a_stop_for_a_disable_that_was_taken_back_ends_in_a_restart() -> None:
+    driver = up()
+    driver.happens("disable", 0)
+    driver.happens("enable", 0)
+    assert driver.methods == {fmri(0): "stop"}
+    driver.die()
+    before = driver.starts
+    driver.rest(9)
+    assert (driver.states, driver.starts - before) == (["online", "online"], 1)
+
+
 # -- failures --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("restart_on", ["none", "error", "restart", "refresh"])
 def test_a_stop_that_fails_is_a_fault(restart_on: str) -> None:
