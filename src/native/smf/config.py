@@ -7,7 +7,7 @@ restarter from what is there now.
 
 from smf.errors import BadName
 from smf.fmri import FILE, MASTER, SCHEME, canonical
-from smf.states import EXCLUDE_ALL, GROUPINGS, RESTART_ON
+from smf.states import EXCLUDE_ALL, GROUPINGS, REQUIRE_ALL, RESTART_ON
 from smf.tree import Group, Groups, enabled, value
 
 CONTRACT, TRANSIENT, CHILD = "contract", "transient", "child"
@@ -103,6 +103,8 @@ def read(fmri: str, running: Groups, live: Groups) -> Config:
             config.invalid = name
         else:
             found.append(dependency)
+    if config.restarter not in ("", MASTER):
+        found.append(Dependency("restarter", REQUIRE_ALL, "none", (config.restarter,)))
     config.dependencies = tuple(found)
     _read_methods(fmri, running, config)
     _read_startd(running, config)

@@ -60,8 +60,7 @@ class Engine(Restarter):
         for vertex in list(self.graph.vertices.values()):
             self._validate(vertex)
         self._permit()
-        for vertex in list(self.graph.vertices.values()):
-            vertex.standing = self.graph.stand(vertex)
+        self.graph.judge()
         for vertex in list(self.graph.vertices.values()):
             self._touch(vertex)
             self._settle(vertex)

@@ -161,6 +161,17 @@ class Graph:
         return found
 
     # -- standing ----------------------------------------------------------------------------------
+    def judge(self) -> None:
+        """Find the standing of all vertices, of which only the states are known."""
+        vertices = list(self.vertices.values())
+        moved = True
+        while moved:  # round by round, so that neither circles nor long chains matter
+            moved = False
+            for vertex in reversed(vertices):
+                standing = self.stand(vertex)
+                moved |= standing != vertex.standing
+                vertex.standing = standing
+
     def stand(self, vertex: Vertex) -> str:
         """A vertex's standing as things are, from that of what it depends on."""
         if vertex.config.enabled is None or vertex.invalid:
@@ -214,7 +225,7 @@ class Graph:
             if is_file(entity):
                 if self.entity(entity) == NEVER:
                     return NEVER
-            elif any(other.standing == NO for other in self.instances(entity)):
+            elif self.entity(entity) == NO:
                 worst = NO
         return worst
 

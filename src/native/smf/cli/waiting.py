@@ -13,7 +13,8 @@ import time
 from smf.client import Client
 from smf.errors import NotFound
 from smf.fmri import MASTER, instance_of
-from smf.reach import NEVER, World, reach, restarter_of
+from smf.graph import NEVER
+from smf.reach import World, reach
 from smf.states import DISABLED, MAINTENANCE, NONE, RUNNING_STATES
 from smf.tree import RUNNING, Groups, enabled, value
 
@@ -96,7 +97,7 @@ class Wait:
         return not self.up and self.maintained.get(fmri) == _since(groups)
 
     def _blocked(self, fmri: str, world: World) -> tuple[int, str] | None:
-        restarter = restarter_of(world, fmri)
+        restarter = world.restarter(fmri)
         # The master restarter may have no state of its own; others are instances like any.
         state = world.state(restarter)
         if (restarter != MASTER or state) and state not in RUNNING_STATES:
