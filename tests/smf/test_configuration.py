@@ -46,6 +46,37 @@ def test_09_enabled_needs_no_refresh(world: World) -> None:
     t.becomes("disabled")
 
 
+def test_the_restarter_needs_no_refresh_and_is_not_forgotten(own: World) -> None:
+    """Neither that of an instance nor that of a service, which its instances have from it."""
+    other = "svc:/site/crestarter-other:default"
+    mine = own.service("site/crestarter")
+    own.svccfg("-s", mine.fmri, f"setprop general/restarter = fmri: {other}")
+    restarter = f"<restarter><service_fmri value='{other}'/></restarter>"
+    text = service("site/crestarter-2", enabled=True)
+    own.bring(text.replace("<exec_method", f"{restarter}<exec_method", 1))
+    ours = Subject(own, "svc:/site/crestarter-2:default")
+    own.svcadm("enable", mine.fmri)
+    own.kill("svc.startd")
+    last = own.service("site/crestarter-3")
+    last.enable()  # all that happened before has been looked at
+    assert (mine.state, ours.state) == ("disabled", "-")
+    own.svccfg("-s", mine.fmri, "delprop general/restarter")
+    mine.becomes("online")
+
+
+def test_a_restarter_that_is_none_is_maintenance(world: World) -> None:
+    t = world.service("site/cnorestarter")
+    t.enable()
+    world.svccfg("-s", t.fmri, "setprop general/restarter = fmri: svc:/site/no-instance")
+    t.becomes("maintenance")
+    assert (t.aux, t.pids) == ("invalid_restarter", [])
+    assert "SMF-8000-2A" in world.svcs("-x", t.fmri)
+    world.svccfg("-s", t.fmri, "delprop general/restarter")
+    world.svcadm("clear", t.fmri)
+    t.becomes("online")
+    t.disable()
+
+
 def test_a_new_dependency_counts_after_a_refresh(world: World) -> None:
     t = world.service("site/cdep")
     t.enable()

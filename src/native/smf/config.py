@@ -6,7 +6,7 @@ restarter from what is there now.
 """
 
 from smf.errors import BadName
-from smf.fmri import FILE, MASTER, SCHEME, canonical
+from smf.fmri import FILE, MASTER, SCHEME, canonical, instance_of
 from smf.states import EXCLUDE_ALL, GROUPINGS, REQUIRE_ALL, RESTART_ON
 from smf.tree import Group, Groups, enabled, value
 
@@ -68,7 +68,7 @@ class Config:
 
     def __init__(self) -> None:
         self.enabled: bool | None = None
-        self.restarter = MASTER
+        self.restarter = MASTER  # "": what is configured is none
         self.dependencies: tuple[Dependency, ...] = ()
         self.methods: dict[str, Method] = {}
         self.duration = CONTRACT
@@ -81,8 +81,8 @@ class Config:
 
     @property
     def managed(self) -> bool:
-        """Whether startd is its restarter."""
-        return self.restarter == MASTER
+        """Whether startd is its restarter, or nobody can be."""
+        return self.restarter in (MASTER, "")
 
 
 def read(fmri: str, running: Groups, live: Groups) -> Config:
@@ -90,10 +90,7 @@ def read(fmri: str, running: Groups, live: Groups) -> Config:
     config = Config()
     config.enabled = enabled(live)
     config.groups = running
-    try:
-        config.restarter = canonical(value(live, "general", "restarter") or MASTER)
-    except BadName:
-        config.restarter = ""
+    config.restarter = restarter(live)
     found = []
     for name, group in running.items():
         if group.kind != "dependency":
@@ -109,6 +106,15 @@ def read(fmri: str, running: Groups, live: Groups) -> Config:
     _read_methods(fmri, running, config)
     _read_startd(running, config)
     return config
+
+
+def restarter(live: Groups) -> str:
+    """The instance that is to look after it; "" if what it says is none."""
+    try:
+        found = canonical(value(live, "general", "restarter") or MASTER)
+    except BadName:
+        return ""
+    return found if instance_of(found) else ""
 
 
 def read_dependency(name: str, group: Group) -> Dependency | None:
@@ -137,7 +143,9 @@ def _read_methods(fmri: str, running: Groups, config: Config) -> None:
         group = running.get(name)
         if group is None or group.kind != "method":
             continue
-        seconds = _integer(group.value("timeout_seconds"))
+        timeout = group.properties.get("timeout_seconds")
+        typed = timeout is not None and timeout.kind == "count"
+        seconds = _integer(group.value("timeout_seconds")) if typed else 0
         endless = patient or seconds <= 0 or seconds >= 1 << 63
         config.methods[name] = Method(
             group.value("exec"), None if endless else float(seconds), group

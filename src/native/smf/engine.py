@@ -242,10 +242,11 @@ class Engine(Restarter):
         """Whether its dependencies make sense; maintenance if not."""
         vertex.invalid = ""
         if vertex.config.enabled is None or not vertex.config.managed:
-            if not vertex.config.restarter:
-                vertex.invalid = "invalid_restarter"
             return
-        if vertex.config.invalid:
+        if not vertex.config.restarter:
+            vertex.invalid = "invalid_restarter"
+            self._log(vertex, "its restarter is no instance")
+        elif vertex.config.invalid:
             vertex.invalid = "invalid_dependency"
             self._log(vertex, f"dependency {vertex.config.invalid} is invalid")
         elif way := self.graph.cycle(vertex):

@@ -6,7 +6,7 @@ Pure: it sees the repository through `World`, and files through a function.
 
 from collections.abc import Callable
 
-from smf.config import Config, read
+from smf.config import Config, read, restarter
 from smf.fmri import instance_of, is_file, service_of
 from smf.graph import Graph, Vertex
 from smf.states import MAINTENANCE, NONE, REQUIRE_ALL, REQUIRE_ANY, RUNNING_STATES, UNINITIALIZED
@@ -52,7 +52,7 @@ class World:
 
     def restarter(self, fmri: str) -> str:
         """The FMRI of an instance's restarter; "" if it is none."""
-        return read(fmri, {}, self._live(fmri)).restarter
+        return restarter(self._live(fmri))
 
     def vertex(self, fmri: str) -> Vertex:
         """An instance as it is now. Whether it is up or out, its dependencies do not matter."""

@@ -22,11 +22,11 @@ from smf import record as records
 from smf import states
 from smf.actions import ACTIONS
 from smf.client import Client
-from smf.config import CHILD, Config, read
+from smf.config import CHILD, Config, read, restarter
 from smf.contract import Contracts
 from smf.engine import Engine
 from smf.errors import Broken, NotFound, SmfError, Stale
-from smf.fmri import MASTER, instance_of
+from smf.fmri import MASTER, instance_of, service_of
 from smf.methods import Methods
 from smf.outcome import cause_of_death
 from smf.places import Places
@@ -155,7 +155,7 @@ class Startd:
         for number, fmri in enumerate(mine):
             if number % BATCH == 0:  # all at once would take memory that is never given back
                 running = self.client.dump(snapshot=RUNNING, of=mine[number : number + BATCH])
-            groups = now[fmri]
+            groups = compose(now[fmri], now.get(service_of(fmri), {}))
             found = records.read(fmri, groups, self.places.logfile(fmri))
             if found is None and RUNNING not in self.client.snapshots(fmri):
                 self.client.commit([["snapshot", fmri, RUNNING, ""]])
@@ -281,6 +281,8 @@ class Startd:
                 self.engine.configure(fmri, settings)
                 return
             live = self.client.composed(fmri)
+            if restarter(live) != vertex.config.restarter:
+                self.engine.configure(fmri, self._settings(fmri))
         except NotFound:
             if vertex is not None:
                 self.methods.forget(fmri)
