@@ -17,6 +17,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Iterable
 
 from smf import record as records
 from smf import states
@@ -27,11 +28,13 @@ from smf.contract import Contracts
 from smf.engine import Engine
 from smf.errors import Broken, NotFound, SmfError, Stale
 from smf.fmri import MASTER, instance_of, service_of
+from smf.graph import Vertex
 from smf.methods import Methods
 from smf.outcome import cause_of_death
 from smf.places import Places
 from smf.provision import Provisioning
 from smf.record import RESTARTER, Record
+from smf.requests import Requests
 from smf.tree import RUNNING, START, Groups, compose, enabled, value
 
 OPTIONS = ("options", "options_ovr")
@@ -39,15 +42,6 @@ SHUTDOWN = 50.0  # seconds, for everything to go down: less than a zone is given
 DEPTH = 20_000  # of Python's calls: a chain of services is walked by recursion
 CHUNK = 1 << 16
 BATCH = 16  # instances to be read at a time
-# Actions by which something is marked, and how.
-MARKS: dict[str, tuple[str, bool]] = {
-    "maint_on": (states.MAINTENANCE, False),
-    "maint_on_temporary": (states.MAINTENANCE, False),
-    "maint_on_immediate": (states.MAINTENANCE, True),
-    "maint_on_immtemp": (states.MAINTENANCE, True),
-    "degraded": (states.DEGRADED, False),
-    "degrade_immediate": (states.DEGRADED, True),
-}
 
 
 class Startd:
@@ -67,10 +61,10 @@ class Startd:
             watch=self._watch_contract, unwatch=self.epoll.unregister,
             ended=self.engine.ended, empty=self._ask_init, elsewhere=self._composed,
         )  # fmt: skip
+        self.requests = Requests(self.client, self.engine, self.methods, self._settings)
         self.watch: socket.socket | None = None
         self.claim: list[tuple[str, str, int]] = []  # that this is the one startd
         self.dirty: dict[str, None] = {}  # whose record is to be written
-        self.handled: dict[str, dict[str, str]] = {}  # actions that were done, to be removed
         self.timers: dict[str, float] = {}  # when an instance may start again
         self.terminated = False
         self.provisioning = Provisioning(places, self.client)
@@ -166,9 +160,10 @@ class Startd:
         for number in set(self.methods.contracts.all()) - known:
             self.methods.stray(number, kill=number in beside)
         self.engine.begin()
+        self._hold_back(self.engine.graph.vertices.values())
         for fmri in now:
             if fmri != MASTER:
-                self._asked(fmri)
+                self.requests.look(fmri)
 
     def _take_over(self, fmri: str, settings: Config, found: Record | None) -> None:
         """An instance as it is found; a method that was under way has never been."""
@@ -223,7 +218,7 @@ class Startd:
         for fmri in [*now, *(each for each in self.records if each not in now)]:
             if instance_of(fmri) and fmri != MASTER:
                 self._entity(fmri)
-                self._asked(fmri)
+                self.requests.look(fmri)
         self.dirty.update(dict.fromkeys(self.records))
 
     def _composed(self, entity: str) -> Groups:
@@ -264,12 +259,18 @@ class Startd:
             if not instance_of(fmri):
                 continue
             if fmri == MASTER:
-                if group in OPTIONS:
-                    self._go_to_milestone()
+                self._master(group)
             elif not group or group in ("general", "general_ovr"):
                 self._entity(fmri)
             elif group == ACTIONS:
-                self._asked(fmri)
+                self.requests.look(fmri)
+
+    def _master(self, group: str) -> None:
+        """Something of startd's own instance has changed."""
+        if group in OPTIONS:
+            self._go_to_milestone()
+        elif group in ("general", "general_ovr") and not enabled(self.client.composed(MASTER)):
+            self.methods.log(MASTER, "it is to be disabled, which has no effect")
 
     def _entity(self, fmri: str) -> None:
         """An instance was made or deleted, enabled or disabled."""
@@ -279,6 +280,7 @@ class Startd:
                 settings = self._settings(fmri)
                 self.records.setdefault(fmri, Record(fmri, self.places.logfile(fmri)))
                 self.engine.configure(fmri, settings)
+                self._hold_back([self.engine.graph.vertices[fmri]])
                 return
             live = self.client.composed(fmri)
             if restarter(live) != vertex.config.restarter:
@@ -291,49 +293,27 @@ class Startd:
                 self.dirty.pop(fmri, None)
             return
         self.engine.enable(fmri, enabled=enabled(live))
+        self._hold_back([vertex])
 
-    def _asked(self, fmri: str) -> None:
-        """svcadm has asked for something."""
-        try:
-            group = self.client.attached(fmri).get(ACTIONS) if instance_of(fmri) else None
-        except NotFound:
+    def _hold_back(self, vertices: Iterable[Vertex]) -> None:
+        """What the milestone does not let run is disabled for now, and is seen to be."""
+        if self.terminated:
             return
-        if group is None or fmri not in self.engine.graph.vertices:
-            return
-        done = self.handled.setdefault(fmri, {})
-        self.records[fmri].asker = group.value("auxiliary_fmri")
-        by_service = bool(self.records[fmri].asker) and group.value("auxiliary_tty") != "true"
-        wanted = [name for name, found in group.properties.items() if found.kind == "integer"]
-        for verb in sorted(wanted, key=lambda name: int(group.value(name, "0"))):
-            if done.get(verb) == group.value(verb):
-                continue
-            done[verb] = group.value(verb)
-            self._act(fmri, verb, by_service=by_service)
-
-    def _act(self, fmri: str, verb: str, *, by_service: bool) -> None:
-        if verb == "restart":
-            self.engine.restart(fmri)
-        elif verb == "refresh":
-            self.engine.refresh(fmri, self._settings(fmri))
-        elif verb in ("maint_off", "restore"):
-            self.engine.clear(fmri)
-        elif verb == "dodump":
-            if self.engine.graph.vertices[fmri].running:
-                self.methods.dump(fmri)
-                self.engine.restart(fmri)
-        elif verb in MARKS:
-            state, immediately = MARKS[verb]
-            self.engine.mark(fmri, state, immediately=immediately, service=by_service)
+        for vertex in vertices:
+            if vertex.config.enabled and not vertex.allowed and vertex.fmri != MASTER:
+                self._disable_for_now(vertex.fmri)
 
     def _go_to_milestone(self) -> None:
         wanted = _milestone(self.client.composed(MASTER))
         if wanted == self.engine.milestone:
             return
-        inside = self.engine.graph.closure([wanted])
+        graph = self.engine.graph
+        inside = graph.vertices if wanted == "all" else graph.closure([wanted])
         for fmri, groups in self.client.dump(["general_ovr"]).items():
             if fmri in inside and value(groups, "general_ovr", "enabled"):
                 self.client.commit([["unset", fmri, "general_ovr", "enabled"]])
         self.engine.go_to(wanted)
+        self._hold_back(graph.vertices.values())
 
     def _reap(self) -> None:
         while True:
@@ -442,7 +422,7 @@ class Startd:
             raise
         except SmfError as exc:  # one was deleted: each for itself; or the disk is full
             self._write_each(operations, exc)
-        self._clear_actions()
+        self.requests.clear(self.claim)
 
     def _write_each(self, operations: list[list[object]], why: SmfError) -> None:
         if not isinstance(why, NotFound):
@@ -454,27 +434,6 @@ class Startd:
                 raise
             except SmfError:
                 continue
-
-    def _clear_actions(self) -> None:
-        """Remove what was done; what was asked since is looked at next."""
-        for fmri in list(self.handled):
-            try:
-                group = self.client.attached(fmri).get(ACTIONS)
-                if group is None:
-                    del self.handled[fmri]
-                    continue
-                asked = {name: group.value(name) for name, it in group.properties.items()
-                         if it.kind == "integer"}  # fmt: skip
-                if all(self.handled[fmri].get(verb) == when for verb, when in asked.items()):
-                    self.client.commit(
-                        [["ungroup", fmri, ACTIONS]],
-                        [*self.claim, (fmri, ACTIONS, group.generation)],
-                    )
-                    del self.handled[fmri]
-            except Stale:
-                continue
-            except SmfError:
-                del self.handled[fmri]
 
     def _complain(self, text: str) -> None:
         sys.stderr.write(f"svc.startd: {text}\n")
