@@ -119,6 +119,22 @@ def test_12_composition_is_per_property_and_listprop_has_none(world: World) -> N
     assert world.svcprop("-p", "config/a", "svc:/site/c12") == "service"
 
 
+def test_the_snapshot_start_is_of_when_it_came_online(own: World) -> None:
+    t = own.service("site/cstart", groups=config(("foo", "1")), refresh=":true")
+    t.enable()
+    t.configure("setprop config/foo = 2")
+    t.becomes("online")
+    assert (t.prop("config/foo"), t.prop("config/foo", "-s", "start")) == ("2", "1")
+    for daemon_of_smf in ("svc.configd", "svc.startd"):
+        own.kill(daemon_of_smf)
+        own.wait("svc:/system/svc/restarter:default", "online")
+        assert t.prop("config/foo", "-s", "start") == "1"
+    pid = t.pid()
+    own.svcadm("restart", t.fmri)
+    t.has_restarted(pid)
+    assert t.prop("config/foo", "-s", "start") == "2"
+
+
 # -- temporary -------------------------------------------------------------------------------------
 def test_10_and_22_temporary_is_said_only_if_it_differs(world: World) -> None:
     t = world.service("site/c10")

@@ -13,14 +13,15 @@ class Record:
     """See smf.states for what the properties mean."""
 
     __slots__ = (
-        "asker", "aux", "contracts", "dying", "fmri", "logfile", "next", "since", "start_pid",
-        "start_status", "start_time", "state", "to_stop", "transient",
+        "arrived", "asker", "aux", "contracts", "dying", "fmri", "logfile", "next", "since",
+        "start_pid", "start_status", "start_time", "state", "to_stop", "transient",
     )  # fmt: skip
 
     def __init__(self, fmri: str, logfile: str) -> None:
         self.fmri = fmri
         self.logfile = logfile
         self.state, self.next, self.aux = states.UNINITIALIZED, states.NONE, states.NONE
+        self.arrived = False  # it has come to run, and the repository has not heard of it yet
         self.to_stop = ("", "")  # see smf.graph.Vertex
         self.since = time.time_ns()
         self.contracts: list[int] = []  # what the service is
@@ -36,6 +37,8 @@ class Record:
     ) -> None:
         if state != self.state:
             self.since = time.time_ns()
+        running = states.RUNNING_STATES
+        self.arrived = state in running and (self.arrived or self.state not in running)
         self.state, self.next, self.aux, self.to_stop = state, following, aux, to_stop
 
     def wire(self) -> object:

@@ -413,8 +413,9 @@ class Startd:
         for fmri in self.dirty:
             if record := self.records.get(fmri):
                 operations.append(["put", fmri, RESTARTER, record.wire()])
-                if record.state == states.ONLINE and record.next == states.NONE and fmri != MASTER:
+                if record.arrived and fmri != MASTER:
                     operations.append(["snapshot", fmri, START, RUNNING])
+                    record.arrived = False
         self.dirty.clear()
         try:
             self.client.commit(operations, self.claim)
