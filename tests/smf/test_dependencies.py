@@ -239,6 +239,20 @@ def test_03_a_member_that_stops_bounces_us_though_others_are_up(
     assert bounced(a, pid)
 
 
+def test_a_member_that_comes_and_goes_does_not_wear_us_out(world: World) -> None:
+    """Each time we are stopped for its sake, which is no fault of ours."""
+    name = "dworn"
+    a, b = pair(world, name, Needs(f"site/{name}-b", "optional_all", "restart"))
+    b.enable()
+    a.enable()
+    for _ in range(4):
+        pid, old = b.pid(), a.pid()
+        os.kill(pid, signal.SIGKILL)
+        b.has_restarted(pid)
+        a.has_restarted(old)
+    assert a.state == "online"
+
+
 def test_require_any_waits_for_one(world: World) -> None:
     one, two = world.service("site/any-1"), world.service("site/any-2")
     a = world.service("site/any-a", needs=[Needs(["site/any-1", "site/any-2"], "require_any")])

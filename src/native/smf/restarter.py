@@ -255,6 +255,7 @@ class Restarter:
                 if group.grouping == EXCLUDE_ALL or (
                     late and SEVERITY[group.restart_on] >= RESTART
                 ):
+                    self._forgive(dependent)
                     self._bounce_now(dependent)
 
     def _stopped(self, vertex: Vertex, how: Outcome) -> None:
