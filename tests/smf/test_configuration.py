@@ -3,6 +3,7 @@
 
 import time
 
+from smf import manifest_import
 from tests.smf.manifests import (
     Needs,
     bundle,
@@ -273,6 +274,19 @@ def test_revert_needs_a_refresh(world: World) -> None:
     assert (t.prop("config/foo"), t.prop("config/foo", "-c")) == ("2", "1")
     world.svcadm("refresh", t.fmri)
     assert t.prop("config/foo") == "1"
+
+
+def test_what_an_upgrade_has_left_is_run_once(world: World) -> None:
+    script = world.root / "var/svc/profile/upgrade"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    said: list[str] = []
+    manifest_import.upgrade(str(script), said.append)
+    script.write_text(f"echo run >> {world.scratch}/cupgrade\nexit 3\n")
+    for _ in range(2):
+        manifest_import.upgrade(str(script), said.append)
+    assert (world.scratch / "cupgrade").read_text() == "run\n"
+    assert said == [f"{script}: exit status 3"]
+    assert [each.name[:12] for each in script.parent.iterdir()] == ["upgrade.app."]
 
 
 # -- names -----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 from smf.bundle import Bundle
@@ -42,8 +43,12 @@ def run(client: Client, places: Places, report: Report, *, early: bool = False) 
         work.use(path, work.import_file)
     work.remember()
     cleanup(client, tops, report, work.inside)
-    for path in profiles(places, early=early):
+    for path in profiles(places):
         work.use(path, work.apply_file)
+    if not early:
+        upgrade(places.upgrade, report)
+        if os.path.exists(places.site_profile):
+            work.use(places.site_profile, work.apply_file)
     work.remember()
     return work.broken
 
@@ -69,13 +74,21 @@ def manifests(tops: tuple[str, ...]) -> Iterator[str]:
         yield from (path for path in found if path.startswith(site))
 
 
-def profiles(places: Places, *, early: bool) -> Iterator[str]:
-    """The profiles that there are, in the order in which they are applied."""
+def profiles(places: Places) -> Iterator[str]:
+    """The profiles of /etc that there are, in the order in which they are applied."""
     files = [f"{places.profiles}/{name}.xml" for name in ("generic", "platform", "site")]
     files += _below(places.profiles + "/site")
-    if not early:
-        files.append(places.site_profile)
     return (path for path in files if os.path.exists(path))
+
+
+def upgrade(path: str, report: Report) -> None:
+    """Run a script that an upgrade has left, if there is one, and give it another name: whatever
+    comes of it, it is run once. `report` is told if it fails."""
+    if not os.path.exists(path):
+        return
+    if status := os.spawnv(os.P_WAIT, "/bin/sh", ["sh", path]):
+        report(f"{path}: {f'signal {-status}' if status < 0 else f'exit status {status}'}")
+    os.rename(path, f"{path}.app.{time.strftime('%Y%m%d%H%M%S')}")
 
 
 def _below(top: str) -> Iterator[str]:

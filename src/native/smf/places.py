@@ -40,6 +40,7 @@ class Places:
         self.provision_failure = self.root + "/var/svc/provision_failure"
         self.profiles = self.root + "/etc/svc/profile"
         self.site_profile = self.root + "/var/svc/profile/site.xml"
+        self.upgrade = self.root + "/var/svc/profile/upgrade"  # a script of sh, to be run once
 
     def logfile(self, fmri: str) -> str:
         """The log of an instance: svc:/network/ssh:default is in network-ssh:default.log."""
