@@ -5,13 +5,16 @@ An instance has a reason of its own, or it waits for others. Who has a reason of
 others from running is a root cause. Codes are those of illumos's messages, SMF-8000-CODE.
 """
 
+import os.path
+
 from smf import states
+from smf.config import read
 from smf.errors import BadName
-from smf.fmri import MASTER, canonical, instance_of, is_file
-from smf.states import EXCLUDE_ALL, OPTIONAL_ALL, REQUIRE_ALL, REQUIRE_ANY
+from smf.fmri import LEGACY, MASTER, canonical, instance_of, is_file
+from smf.graph import NO, YES, Graph, Vertex
+from smf.states import EXCLUDE_ALL, OPTIONAL_ALL, REQUIRE_ANY
 from smf.view import Dependency, Instance, View, dependencies, path_exists
 
-YES, NOT_YET, NEVER = "yes", "not yet", "never"
 # Maintenance, by auxiliary state: (code, sentence).
 MAINTENANCE = {
     "": ("9C", "Its restarter put it in maintenance and gave no reason."),
@@ -64,7 +67,7 @@ class Explainer:
     def __init__(self, view: View) -> None:
         self.view = view
         self._reasons: dict[str, list[Reason]] = {}
-        self._outlook: dict[str, str] = {}
+        self._graph = _graph(view)
         self._waiting: dict[str, list[Instance]] | None = None
 
     # -- what is asked -----------------------------------------------------------------------------
@@ -157,13 +160,12 @@ class Explainer:
         grouping, entities = dependency.grouping, dependency.entities
         if grouping == EXCLUDE_ALL:
             return [reason for entity in entities for reason in self._excluded(entity)]
-        outlooks = [(entity, self._entity(entity, optional=grouping == OPTIONAL_ALL))
-                    for entity in entities]  # fmt: skip
-        if grouping == REQUIRE_ANY and any(outlook == YES for _, outlook in outlooks):
-            return []
         if grouping not in states.GROUPINGS:
             return [Reason("JA", f'Dependency {dependency.name} has no grouping "{grouping}".')]
-        blocking = [entity for entity, outlook in outlooks if outlook != YES]
+        optional = grouping == OPTIONAL_ALL
+        blocking = [each for each in entities if self._lacks(each, optional=optional)]
+        if grouping == REQUIRE_ANY and len(blocking) < len(entities):
+            return []
         return [reason for entity in blocking for reason in self._missing(entity)]
 
     def _missing(self, entity: str) -> list[Reason]:
@@ -180,7 +182,7 @@ class Explainer:
         return [
             Reason("GE", f"It depends on {each.fmri}, which is {_word(each)}.", each)
             for each in members
-            if self._outlook_of(each) != YES
+            if self._standing(each) != YES
         ]
 
     def _excluded(self, entity: str) -> list[Reason]:
@@ -194,57 +196,17 @@ class Explainer:
             if each.state not in (states.DISABLED, states.MAINTENANCE, "")
         ]
 
-    def _entity(self, entity: str, *, optional: bool) -> str:
-        """YES if an entity is as a dependency on it wants it."""
+    def _lacks(self, entity: str, *, optional: bool) -> bool:
+        """Whether an entity is not as a dependency on it wants it."""
         if is_file(entity):
-            return YES if path_exists(entity) else NEVER
-        try:
-            members = self.view.members(entity)
-        except BadName:
-            return NEVER
-        outlooks = {self._outlook_of(each) for each in members}
-        for outlook in (YES, NOT_YET):
-            if outlook in outlooks:
-                return outlook
-        return YES if optional else NEVER
+            return not path_exists(entity)
+        found = {self._standing(each) for each in self.view.services_of(entity)}
+        return YES not in found and (NO in found or not optional)
 
-    def _outlook_of(self, instance: Instance) -> str:
-        """Whether it runs, or may still come to run without an administrator."""
-        if instance.fmri not in self._outlook:
-            self._outlook[instance.fmri] = NOT_YET  # what a cycle comes back to
-            self._outlook[instance.fmri] = self._look_out(instance)
-        return self._outlook[instance.fmri]
-
-    def _look_out(self, instance: Instance) -> str:
-        if instance.is_running:
-            return YES
-        if instance.state == states.DISABLED:
-            return NOT_YET if instance.enabled else NEVER
-        if instance.state == states.MAINTENANCE or not instance.enabled:
-            return NEVER
-        if instance.state == states.OFFLINE and instance.next_state != states.ONLINE:
-            for dependency in dependencies(instance.running):
-                if self._hopeless(dependency):
-                    return NEVER
-        return NOT_YET
-
-    def _hopeless(self, dependency: Dependency) -> bool:
-        grouping = dependency.grouping
-        if grouping == EXCLUDE_ALL:
-            return any(self._stays(entity) for entity in dependency.entities)
-        outlooks = [
-            self._entity(entity, optional=grouping == OPTIONAL_ALL)
-            for entity in dependency.entities
-        ]
-        if grouping in (REQUIRE_ALL, OPTIONAL_ALL):
-            return NEVER in outlooks
-        return bool(outlooks) and all(outlook == NEVER for outlook in outlooks)
-
-    def _stays(self, entity: str) -> bool:
-        """Whether what is excluded is there, and nobody has told it to go."""
-        if is_file(entity):
-            return path_exists(entity)
-        return any(each.is_running and each.enabled for each in self.view.services_of(entity))
+    def _standing(self, instance: Instance) -> str:
+        """In the eyes of startd; but who runs is to blame for nothing, though it may be told to
+        stop."""
+        return YES if instance.is_running else self._graph.vertices[instance.fmri].standing
 
     # -- the graph ---------------------------------------------------------------------------------
     def _follow(
@@ -277,6 +239,20 @@ class Explainer:
                     if reason.culprit:
                         found.setdefault(reason.culprit.fmri, []).append(instance)
         return found
+
+
+def _graph(view: View) -> Graph:
+    """The instances as startd sees them."""
+    graph = Graph(os.path.exists)
+    for fmri, instance in view.instances.items():
+        if fmri.startswith(LEGACY):
+            continue
+        vertex = Vertex(fmri, read(fmri, instance.running, instance.groups))
+        vertex.state = instance.state or states.UNINITIALIZED
+        vertex.next = instance.next_state or states.NONE
+        graph.add(vertex)
+    graph.judge()
+    return graph
 
 
 def _word(instance: Instance) -> str:

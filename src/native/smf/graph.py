@@ -163,14 +163,13 @@ class Graph:
     # -- standing ----------------------------------------------------------------------------------
     def judge(self) -> None:
         """Find the standing of all vertices, of which only the states are known."""
-        vertices = list(self.vertices.values())
-        moved = True
-        while moved:  # round by round, so that neither circles nor long chains matter
-            moved = False
-            for vertex in reversed(vertices):
-                standing = self.stand(vertex)
-                moved |= standing != vertex.standing
+        waiting = list(self.vertices.values())
+        while waiting:
+            vertex = waiting.pop()
+            standing = self.stand(vertex)
+            if standing != vertex.standing:
                 vertex.standing = standing
+                waiting += self.dependents(vertex.fmri)
 
     def stand(self, vertex: Vertex) -> str:
         """A vertex's standing as things are, from that of what it depends on."""

@@ -16,7 +16,7 @@ from smf.view import Instance, View
 
 MESSAGES = "http://illumos.org/msg/"
 # Frames of explain.py for one step along a chain of dependencies.
-FRAMES = 8
+FRAMES = 2
 
 
 def explanations(args: Args) -> int:
