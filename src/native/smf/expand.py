@@ -58,12 +58,13 @@ def _property(name: str, fmri: str, groups: Groups, elsewhere: Callable[[str], G
         name, separator = name[:-1], name[-1]
     if ":properties/" in name:
         found = parse(name)
-        groups, group, prop = elsewhere(found.entity), found.group, found.prop
+        group, prop = found.group, found.prop
+        known = _find(elsewhere(found.entity), group, prop)
     else:
         group, slash, prop = name.partition("/")
         if not slash:
             group, prop = "application", name
-    known = _find(groups, group, prop) or _find(elsewhere(fmri), group, prop)
+        known = _find(groups, group, prop) or _find(elsewhere(fmri), group, prop)
     if known is None:
         raise BadToken(f"there is no property {group}/{prop}")
     return separator.join(escape(value) for value in known.values)

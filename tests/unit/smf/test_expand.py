@@ -34,8 +34,12 @@ def test_a_token_is_what_it_stands_for(command: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["%q", "%{config/nope}", "%{nope", "%{svc:/no:x/:properties/a/b}"]
-)
+    "command",
+    [
+        "%q", "%{config/nope}", "%{nope", "%{svc:/no:x/:properties/a/b}",
+        "%{svc:/no:x/:properties/restarter/contract}",  # which this one has
+    ],
+)  # fmt: skip
 def test_a_token_that_there_is_not(command: str) -> None:
     with pytest.raises(BadToken):
         expand(command, A, "start", RUNS, elsewhere)
