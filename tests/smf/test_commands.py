@@ -159,6 +159,19 @@ def test_mark_immediately_leaves_the_processes(world: World) -> None:
     t.disable()
 
 
+def test_mark_immediately_waits_for_the_method_that_runs(world: World) -> None:
+    file, gate = world.scratch / "site-xmarki2:default", world.scratch / "xmarki2"
+    waits = f"/bin/sh -c 'until [ -e {gate} ]; do sleep 0.1; done; exec /bin/sleep 1000 &'"
+    t = world.service("site/xmarki2", waits, counted(file))
+    world.svcadm("enable", t.fmri)
+    until(lambda: t.show("nstate") == ["online"], "it is being started")
+    world.svcadm("mark", "-I", "maintenance", t.fmri)
+    gate.touch()
+    t.becomes("maintenance")
+    assert (t.aux, t.runs("stop")) == ("administrative_request", 0)
+    t.disable()
+
+
 def test_a_service_that_asks_for_itself_is_told_apart(world: World) -> None:
     """No terminal, and inside a service: a service request, not an administrator's."""
     asked = f"{BIN}/svcadm mark maintenance svc:/site/xasked:default"

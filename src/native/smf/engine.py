@@ -44,8 +44,8 @@ class Engine(Restarter):
         vertex = Vertex(fmri, config)
         vertex.state, vertex.aux = state, aux
         cause, why = to_stop
-        if cause == "maintenance":
-            vertex.maintain = why
+        if cause in ("maintenance", "abandon"):
+            vertex.maintain, vertex.abandon = why, cause == "abandon"
         elif vertex.running and cause in OF_CONTRACT:
             vertex.contract_cause = cause
         elif vertex.running and cause == "dependency":
@@ -131,7 +131,8 @@ class Engine(Restarter):
     def mark(
         self, fmri: str, state: str, *, immediately: bool = False, service: bool = False
     ) -> None:
-        """svcadm mark: maintenance or degraded. `service`: asked by another service."""
+        """svcadm mark: maintenance or degraded. `service`: asked by another service;
+        `immediately`: without a stop method."""
         vertex = self.graph.vertices[fmri]
         aux = "service_request" if service else "administrative_request"
         if state == DEGRADED:
@@ -140,11 +141,7 @@ class Engine(Restarter):
             return
         if vertex.state == MAINTENANCE:
             return
-        vertex.maintain = aux
-        if immediately and not vertex.method:
-            if vertex.running:
-                self._do("abandon", vertex)
-            self._maintain(vertex, aux)
+        vertex.maintain, vertex.abandon = aux, immediately
         self._settle(vertex)
 
     def clear(self, fmri: str) -> None:

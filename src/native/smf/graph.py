@@ -29,9 +29,9 @@ class Vertex:
     """An instance, with where it stands and what was asked of it while it was busy."""
 
     __slots__ = (
-        "allowed", "aux", "cause", "config", "contract_cause", "failures", "fmri", "invalid",
-        "leaving", "maintain", "method", "next", "refresh", "restart", "standing", "starts",
-        "state", "stop", "throttled", "transient",
+        "abandon", "allowed", "aux", "cause", "config", "contract_cause", "failures", "fmri",
+        "invalid", "leaving", "maintain", "method", "next", "refresh", "restart", "standing",
+        "starts", "state", "stop", "throttled", "transient",
     )  # fmt: skip
 
     def __init__(self, fmri: str, config: Config) -> None:
@@ -52,6 +52,7 @@ class Vertex:
         self.cause = ""  # why the stop method runs
         # What was asked and has not been done: in a word, "" if nothing.
         self.restart = self.refresh = self.stop = self.contract_cause = self.maintain = ""
+        self.abandon = False  # `maintain` leaves its processes alone
 
     @property
     def running(self) -> bool:
@@ -69,7 +70,7 @@ class Vertex:
         if self.method == "stop":
             return self.cause, self.aux
         if self.maintain:
-            return "maintenance", self.maintain
+            return "abandon" if self.abandon else "maintenance", self.maintain
         if cause := self.contract_cause or (self.restart and "restart") or self.stop:
             return cause, NONE
         return "", ""

@@ -133,6 +133,9 @@ class Restarter:
     def _settle_running(self, vertex: Vertex) -> None:
         if vertex.invalid:
             self._stop(vertex, MAINTENANCE, "maintenance", vertex.invalid)
+        elif vertex.maintain and vertex.abandon:
+            self._do("abandon", vertex)
+            self._maintain(vertex, vertex.maintain)
         elif vertex.maintain:
             self._stop(vertex, MAINTENANCE, "maintenance", vertex.maintain)
         elif vertex.contract_cause:
@@ -296,6 +299,7 @@ class Restarter:
         vertex.leaving = False
         vertex.maintain = vertex.restart = vertex.stop = vertex.contract_cause = ""
         vertex.refresh = ""
+        vertex.abandon = False
         self._become(vertex, MAINTENANCE, aux)
         if ran:
             self._departed(vertex, severity)
