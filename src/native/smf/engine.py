@@ -121,10 +121,13 @@ class Engine(Restarter):
             self._settle(vertex)
 
     def refresh(self, fmri: str, config: Config) -> None:
-        """Its configuration is another; if it runs, its method is told, and its dependents are."""
+        """Its configuration is another; if it runs, its method is told, and its dependents are.
+
+        So it is when it is being started, perhaps by what was configured before.
+        """
         vertex = self.graph.vertices[fmri]
         self._log(vertex, "rereading configuration")
-        if vertex.running:
+        if vertex.running or vertex.method == "start":
             vertex.refresh = "refresh"
         self.configure(fmri, config)
 

@@ -222,7 +222,7 @@ class Restarter:
             del starts[: -config.count]
         starts.append(now)
         vertex.transient = False
-        vertex.contract_cause = ""
+        vertex.contract_cause = vertex.refresh = ""
         self._run(vertex, "start", ONLINE)
 
     def _stop(self, vertex: Vertex, target: str, cause: str, aux: str) -> None:

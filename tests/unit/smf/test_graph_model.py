@@ -78,6 +78,31 @@ def test_a_shutdown_takes_everything_down_dependents_first(
     assert not {"online", "degraded"} & set(driver.states)
 
 
+# -- methods one after the other -------------------------------------------------------------------
+def end(driver: Driver, method: str) -> None:
+    """Of instance 0."""
+    assert driver.methods.pop(fmri(0)) == method
+    driver.ended(fmri(0), method, 0)
+
+
+def test_a_refresh_while_it_starts_is_done_when_it_has() -> None:
+    driver = Driver([()], lambda _: 0)
+    driver.happens("enable", 0)
+    driver.happens("refresh", 0)
+    end(driver, "start")
+    end(driver, "refresh")
+    assert (driver.states, driver.methods) == (["online"], {})
+
+
+def test_a_refresh_while_it_stops_is_what_it_starts_with() -> None:
+    driver = up()
+    driver.happens("restart", 0)
+    driver.happens("refresh", 0)
+    end(driver, "stop")
+    end(driver, "start")
+    assert (driver.states, driver.methods) == (["online", "online"], {})
+
+
 # -- another startd --------------------------------------------------------------------------------
 def up(*needs: Needs) -> Driver:
     """Instance 0, and 1 which needs it; both run."""
