@@ -305,6 +305,18 @@ def test_26_a_method_runs_as_whom_it_is_said(world: World) -> None:
     assert os.readlink(f"/proc/{pid}/cwd") == "/tmp"  # a link of the kernel
 
 
+def test_what_cannot_be_in_the_environment_is_left_out_and_logged(world: World) -> None:
+    t = world.service("site/menvbad")
+    entries = "(A=1 nothing SMF_FMRI=x =y)"
+    set_them = f"setprop method_context/environment = astring: {entries}"
+    t.configure("addpg method_context framework", set_them)
+    t.enable()
+    found = environment(t.pid())
+    assert (found["A"], found["SMF_FMRI"]) == ("1", t.fmri)
+    for entry in ("nothing", "SMF_FMRI=x", "=y"):
+        assert f'"{entry}" cannot be in the environment' in t.log
+
+
 def test_21_a_credential_moves_the_method_to_the_users_home(world: World) -> None:
     """nobody's home does not exist, so the method is not run at all; root's does."""
     t = world.service("site/p21", counted(world.scratch / "site-p21:default", "exit 94"),

@@ -24,7 +24,7 @@ class BadContext(SmfError):
 class Context:
     """Everything a child needs to know between fork and exec."""
 
-    __slots__ = ("directory", "environment", "gid", "groups", "home", "uid", "user")
+    __slots__ = ("bad", "directory", "environment", "gid", "groups", "home", "uid", "user")
 
     def __init__(self) -> None:
         self.uid: int | None = None  # None: as startd
@@ -34,6 +34,7 @@ class Context:
         self.home = "/root"
         self.directory = "/"
         self.environment: dict[str, str] = {}
+        self.bad: list[str] = []  # what was to be in it, and cannot
 
 
 def resolve(method: Group, groups: Groups) -> Context:
@@ -57,6 +58,8 @@ def resolve(method: Group, groups: Groups) -> Context:
         name, equals, value = entry.partition("=")
         if equals and name and not name.startswith("SMF_"):
             context.environment[name] = value
+        else:
+            context.bad.append(entry)
     return context
 
 

@@ -134,6 +134,8 @@ class Methods:
         except SmfError as exc:
             self._finish(method, Outcome(outcome.FATAL, f"was not run: {exc}", 96 << 8))
             return
+        for entry in context.bad:
+            self.log(method.fmri, f'"{entry}" cannot be in the environment, and is left out')
         context.environment |= {
             "SMF_FMRI": method.fmri,
             "SMF_METHOD": method.name,
