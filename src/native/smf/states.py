@@ -7,7 +7,9 @@ Property group `restarter` (framework, volatile), written by startd alone:
     contract                               count, 0..n: ids of the cgroups that are the service
     start_pid, start_method_timestamp, start_method_waitstatus
     logfile                                astring
-    auxiliary_fmri, auxiliary_tty          who asked for it, if it was a service; whether at a tty
+    auxiliary_fmri                         who asked for it, if it was a service
+    dying_contract, transient_contract     what was killed and is waited for; a method beside it
+    stop_cause                             of a stop under way or due, and its auxiliary state
 Property group `restarter_actions` (framework, volatile), written by svcadm, emptied by startd:
     refresh, restart, dodump, maint_on, maint_on_immediate, maint_on_temporary, maint_on_immtemp,
     maint_off, degraded, degrade_immediate, restore    integer: when it was asked, in nanoseconds
