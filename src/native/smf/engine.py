@@ -202,6 +202,7 @@ class Engine(Restarter):
             return
         how = outcome.of_wait_status("start", status)
         self._log(vertex, f"the service {how.text}")
+        self._do("explain", vertex, f"Its process {how.text}")
         if how.kind == outcome.FATAL:
             vertex.maintain = "method_failed"
         elif how.kind == outcome.OK:
@@ -249,9 +250,12 @@ class Engine(Restarter):
         elif vertex.config.invalid:
             vertex.invalid = "invalid_dependency"
             self._log(vertex, f"dependency {vertex.config.invalid} is invalid")
+            self._do("explain", vertex, f"Its dependency {vertex.config.invalid} is invalid")
         elif way := self.graph.cycle(vertex):
             vertex.invalid = "dependency_cycle"
             self._log(vertex, "dependency cycle: " + " -> ".join(way))
+            said = "Its dependencies lead back to itself: " + " -> ".join(way)
+            self._do("explain", vertex, said)
 
     def _permit(self) -> None:
         """What the milestone lets run."""

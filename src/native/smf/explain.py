@@ -13,6 +13,7 @@ from smf.errors import BadName
 from smf.fmri import LEGACY, MASTER, canonical, instance_of, is_file
 from smf.graph import NO, YES, Graph, Vertex
 from smf.states import EXCLUDE_ALL, OPTIONAL_ALL, REQUIRE_ANY
+from smf.tree import Group
 from smf.view import Dependency, Instance, View, dependencies, path_exists
 
 # Maintenance, by auxiliary state: (code, sentence).
@@ -30,8 +31,10 @@ MAINTENANCE = {
 }
 # States in which an instance is that may come to run by itself; "" if nobody has looked at it.
 _TO_COME = (states.OFFLINE, states.UNINITIALIZED, "")
-# For these the start method's exit status says more.
+# For these the start method's exit status has a code of its own.
 _OF_METHODS = ("fault_threshold_reached", "method_failed")
+# For these startd says in words what it was.
+_EXPLAINED = (*_OF_METHODS, "dependency_cycle", "invalid_dependency")
 
 
 class Reason:
@@ -180,7 +183,7 @@ class Explainer:
         if all(each.enabled is None for each in members):
             return [Reason("E2", f"It depends on {entity}, which is absent.")]
         return [
-            Reason("GE", f"It depends on {each.fmri}, which is {_word(each)}.", each)
+            Reason("GE", f"It depends on {each.fmri}, which is {state_word(each)}.", each)
             for each in members
             if self._standing(each) != YES
         ]
@@ -191,7 +194,7 @@ class Explainer:
                 return [Reason("FJ", f"It excludes {entity}, which is there.")]
             return []
         return [
-            Reason("FJ", f"It excludes {each.fmri}, which is {_word(each)}.")
+            Reason("FJ", f"It excludes {each.fmri}, which is {state_word(each)}.")
             for each in self.view.services_of(entity)
             if each.state not in (states.DISABLED, states.MAINTENANCE, "")
         ]
@@ -255,7 +258,9 @@ def _graph(view: View) -> Graph:
     return graph
 
 
-def _word(instance: Instance) -> str:
+def state_word(instance: Instance) -> str:
+    if instance.state == states.MAINTENANCE:
+        return "in maintenance"
     return instance.state or "not looked at yet"
 
 
@@ -279,15 +284,18 @@ def _disabled(instance: Instance) -> Reason:
 
 
 def _maintenance(instance: Instance) -> Reason:
+    """startd has written down what went wrong, other restarters may not have."""
     found = instance.reason
-    group = instance.groups.get("restarter")
-    status = group.value("start_method_waitstatus") if group else ""
-    if found in _OF_METHODS and status not in ("", "0"):
-        often = ", again and again" if found == _OF_METHODS[0] else ""
-        return Reason("KS", f"Its start method {_ended(int(status))}{often}.")
-    if found == "service_request" and group and (other := group.value("auxiliary_fmri")):
-        return Reason("R4", f"{other} put it in maintenance.")
-    return Reason(*MAINTENANCE.get(found, ("AR", "The reason is unknown.")))
+    code, text = MAINTENANCE.get(found, ("AR", "The reason is unknown."))
+    group = instance.groups.get("restarter", Group(""))
+    if found in _OF_METHODS and group.value("start_method_waitstatus") not in ("", "0"):
+        code = "KS"
+    if found in _EXPLAINED and (said := group.value("auxiliary_text")):
+        again = ", again and again" if found == "fault_threshold_reached" else ""
+        text = f"{said}{again}."
+    elif found == "service_request" and (other := group.value("auxiliary_fmri")):
+        text = f"{other} put it in maintenance."
+    return Reason(code, text)
 
 
 # The reason of an instance that says all by its state.
@@ -296,18 +304,3 @@ _OF_STATES = {
     states.MAINTENANCE: _maintenance,
     states.DISABLED: _disabled,
 }
-
-
-def _ended(status: int) -> str:
-    """What became of a process, from what waitpid(2) says."""
-    import signal
-
-    number = status & 0x7F
-    if not number:
-        return f"exited with status {status >> 8 & 0xFF}"
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        name = f"signal {number}"
-    core = " and dumped core" if status & 0x80 else ""
-    return f"was ended by {name}{core}"

@@ -251,7 +251,9 @@ class Methods:
                 for contract in self.records[method.fmri].contracts:
                     self.log(method.fmri, f"killing contract {contract}")
                     self.contracts.kill(contract)
-                method.waits = method.waits and Outcome(outcome.TIMEOUT, "timed out")
+                method.waits = method.waits and Outcome(
+                    outcome.TIMEOUT, "timed out: the service had not ended"
+                )
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do, if nothing else happens."""

@@ -1,10 +1,22 @@
 # SPDX-License-Identifier: MPL-2.0
 """How a method ended, and what that means. Pure."""
 
+import signal
+
 from smf import states
 
 OK, NODAEMON, DEGRADE, TEMP_DISABLE = "ok", "nodaemon", "degrade", "temp_disable"
 FAILED, FATAL, TIMEOUT = "failed", "fatal", "timeout"
+# What an exit status means that a shell, or smf_include.sh, gives a name.
+MEANINGS = {
+    states.EXIT_ERR_FATAL: "SMF_EXIT_ERR_FATAL",
+    states.EXIT_ERR_CONFIG: "SMF_EXIT_ERR_CONFIG",
+    states.EXIT_MON_OFFLINE: "SMF_EXIT_MON_OFFLINE",
+    states.EXIT_ERR_NOSMF: "SMF_EXIT_ERR_NOSMF",
+    states.EXIT_ERR_PERM: "SMF_EXIT_ERR_PERM",
+    126: "its program cannot be executed",
+    127: "its program was not found",
+}
 TRIES = 3  # of a method that fails, one after the other
 
 
@@ -21,7 +33,8 @@ class Outcome:
 
 def of_exit(method: str, code: int) -> Outcome:
     """What an exit status means, of a start, stop or refresh method."""
-    text = f"exited with status {code}"
+    meaning = f" ({MEANINGS[code]})" if code in MEANINGS else ""
+    text = f"exited with status {code}{meaning}"
     if code == states.EXIT_OK:
         kind = OK
     elif code in states.FATAL_EXITS:
@@ -39,7 +52,11 @@ def of_exit(method: str, code: int) -> Outcome:
 
 def of_signal(number: int, *, core: bool) -> Outcome:
     """A method that a signal ended."""
-    text = f"was ended by signal {number}" + (", and dumped core" if core else "")
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    text = f"was ended by {name}" + (", and dumped core" if core else "")
     return Outcome(FAILED, text, number | (0x80 if core else 0))
 
 

@@ -13,8 +13,8 @@ class Record:
     """See smf.states for what the properties mean."""
 
     __slots__ = (
-        "arrived", "asker", "aux", "contracts", "dying", "fmri", "logfile", "next", "since",
-        "start_pid", "start_status", "start_time", "state", "to_stop", "transient",
+        "arrived", "asker", "aux", "contracts", "dying", "explained", "fmri", "logfile", "next",
+        "since", "start_pid", "start_status", "start_time", "state", "to_stop", "transient",
     )  # fmt: skip
 
     def __init__(self, fmri: str, logfile: str) -> None:
@@ -31,6 +31,7 @@ class Record:
         self.start_time = 0
         self.start_status: int | None = None
         self.asker = ""
+        self.explained = ""  # what went wrong last, in words
 
     def become(
         self, state: str, following: str, aux: str, to_stop: tuple[str, str] = ("", "")
@@ -64,6 +65,8 @@ class Record:
         if self.start_status is not None:
             status = str(self.start_status)
             properties["start_method_waitstatus"] = Property("integer", [status])
+        if self.explained and self.state == states.MAINTENANCE:
+            properties["auxiliary_text"] = Property("astring", [self.explained])
         if self.asker:
             properties["auxiliary_fmri"] = Property("astring", [self.asker])
         return to_wire(Group("framework", properties, persistent=False))
@@ -89,6 +92,7 @@ def read(fmri: str, groups: Groups, logfile: str) -> Record | None:
     if status := group.value("start_method_waitstatus"):
         record.start_status = int(status)
     record.asker = group.value("auxiliary_fmri")
+    record.explained = group.value("auxiliary_text")
     return record
 
 

@@ -9,6 +9,7 @@ Actions, in the order in which they are to be done:
     ("state", FMRI)                 the vertex has another state, next state or auxiliary state, or
                                     another stop to come
     ("log", FMRI, TEXT)             a line in the instance's log
+    ("explain", FMRI, TEXT)         what svcs -x says if maintenance is what comes of it
     ("abandon", FMRI)               its contract is no business of ours any more
     ("kill", FMRI)                  end what is left in its contract
     ("later", FMRI, SECONDS)        call `resume` then
@@ -278,6 +279,7 @@ class Restarter:
     def _failed(self, vertex: Vertex, method: str, how: Outcome) -> None:
         """A method that failed is tried again at once, up to three times."""
         self._log(vertex, f'method "{method}" {how.text}')
+        self._do("explain", vertex, f"Its {method} method {how.text}")
         vertex.failures += 1
         final = (
             how.kind == outcome.FATAL

@@ -384,6 +384,8 @@ class Startd:
             return
         if what == "log":
             self.methods.log(fmri, str(more[0]))
+        elif what == "explain":
+            self.records[fmri].explained = str(more[0])
         elif what == "state":
             vertex = self.engine.graph.vertices[fmri]
             self.records[fmri].become(vertex.state, vertex.next, vertex.aux, vertex.to_stop)
@@ -437,8 +439,10 @@ class Startd:
                 continue
 
     def _complain(self, text: str) -> None:
-        sys.stderr.write(f"svc.startd: {text}\n")
-        sys.stderr.flush()
+        try:
+            os.write(2, f"svc.startd: {text}\n".encode())
+        except OSError:  # it may be on the disk that is full
+            return
 
 
 def _milestone(groups: Groups) -> str:

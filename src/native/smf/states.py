@@ -7,6 +7,7 @@ Property group `restarter` (framework, volatile), written by startd alone:
     contract                               count, 0..n: ids of the cgroups that are the service
     start_pid, start_method_timestamp, start_method_waitstatus
     logfile                                astring
+    auxiliary_text                         astring: of maintenance, what went wrong, for svcs -x
     auxiliary_fmri                         who asked for it, if it was a service
     dying_contract, transient_contract     what was killed and is waited for; a method beside it
     stop_cause                             of a stop under way or due, and its auxiliary state

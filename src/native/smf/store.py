@@ -66,9 +66,9 @@ class Store:
 
     def __init__(self, lasting: str, volatile: str) -> None:
         """Paths of the files; both are made if they are not there. Unwritable."""
+        self._paths = {True: lasting, False: volatile}
         self._files = {
-            True: open_database(lasting, lasting=True),
-            False: open_database(volatile, lasting=False),
+            which: open_database(path, lasting=which) for which, path in self._paths.items()
         }
         self.tree = Tree()
         # What was deleted had a generation as well, of which nothing is left: no other group may
@@ -136,7 +136,8 @@ class Store:
             except sqlite3.Error as exc:
                 if written:
                     _execute(self._files[True], transaction.inverse())
-                raise Unwritable(f"the repository cannot be written: {exc}") from exc
+                path = self._paths[lasting]
+                raise Unwritable(f"{path} cannot be written: {exc}; nothing has changed") from exc
             written = True
 
 

@@ -97,8 +97,9 @@ class Command:
         try:
             if argv[:1] in (["--help"], ["-?"]):
                 sys.stdout.write(self.usage())
-                return 0
-            status = self._run(argv)
+                status = 0
+            else:
+                status = self._run(argv)
             sys.stdout.flush()
         except Usage as exc:
             sys.stderr.write(f"{self.name}: {exc}\nTry `{self.name} --help`.\n")
@@ -106,9 +107,14 @@ class Command:
         except SmfError as exc:
             sys.stderr.write(f"{self.name}: {exc}\n")
             return 1
-        except BrokenPipeError:
+        except OSError as exc:
+            if exc.filename is not None:  # a file that somebody has forgotten to check
+                raise
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains at exit
-            return 0
+            if isinstance(exc, BrokenPipeError):
+                return 0
+            sys.stderr.write(f"{self.name}: cannot write standard output: {exc.strerror}\n")
+            return 1
         except KeyboardInterrupt:
             return 130
         return status

@@ -9,7 +9,7 @@ from smf import view
 from smf.cli.options import Args
 from smf.cli.svcs import logfile, select
 from smf.cli.text import clean, long_time
-from smf.explain import Explainer, Reason, Root
+from smf.explain import Explainer, Reason, Root, state_word
 from smf.fmri import MASTER, instance_of
 from smf.tree import Group, of_type, value
 from smf.view import Instance, View
@@ -60,6 +60,7 @@ def _block(
     yield from _documents(args, instance)
     if value(instance.groups, "restarter", "logfile"):
         yield "See", logfile(args, instance)
+        yield from _room(args, instance)
     yield from _impact(args, explainer, instance)
 
 
@@ -82,7 +83,7 @@ def _elsewhere(explainer: Explainer, root: Root) -> Reason:
     """The cause is another instance: that one is named, and how the way to it begins."""
     first, step = root.path[:2]
     code = next(each.code for each in explainer.reasons(first) if each.culprit is step)
-    state = root.instance.state or "not looked at yet"
+    state = state_word(root.instance)
     if code == "5H" and root.instance is step:
         return Reason(code, f"Its restarter {step.fmri} is {state}.")
     return Reason(code, f"It needs {root.instance.fmri}, which is {state}.")
@@ -97,6 +98,17 @@ def _documents(args: Args, instance: Instance) -> Iterator[tuple[str, str]]:
     for name, group in of_type(instance.running, "template"):
         if name.startswith("tm_doc_") and (uri := group.value("uri")):
             yield "See", uri
+
+
+def _room(args: Args, instance: Instance) -> Iterator[tuple[str, str]]:
+    """Many a service fails for want of room, and its log cannot say so then."""
+    try:
+        full = not instance.is_running and not os.statvfs(args.places.log).f_bavail
+    except OSError:  # there is no log yet
+        full = False
+    if full:
+        where = os.environ.get("SMF_ZONE_ROOT", "") + args.places.log
+        yield "Disk", f"The file system of {where} is full: the log may lack its end."
 
 
 def _man(group: Group, *, command: bool) -> str:

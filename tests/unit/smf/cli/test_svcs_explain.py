@@ -39,6 +39,7 @@ def down(local: Local) -> None:
     instance(
         local, DB, "maintenance", auxiliary_state=["astring", "fault_threshold_reached"],
         start_method_waitstatus=["integer", "256"],
+        auxiliary_text=["astring", "Its start method exited with status 1"],
         logfile=["astring", "/var/svc/log/site-db:default.log"],
     )  # fmt: skip
     man = {"title": "postgres", "section": "1", "manpath": "/opt/man"}
@@ -59,7 +60,7 @@ def test_root_causes(run: Run) -> None:
 def test_one_that_waits(run: Run) -> None:
     assert run(COMMAND, "-xv", "front") == (0, f"""svc:/site/front:default (?)
  State: offline {SINCE}
-Reason: It needs {DB}, which is maintenance.
+Reason: It needs {DB}, which is in maintenance.
    See: http://illumos.org/msg/SMF-8000-GE
   Path: svc:/site/front:default
           {WEB}
