@@ -101,6 +101,20 @@ def test_only_the_global_zone_sees_others(host: TestHost, zone: str) -> None:
     assert "for the global zone" in done.stderr
 
 
+def test_boot_arguments_reach_smf_in_the_zone(host: TestHost, zone: str) -> None:
+    """For one boot: the next one is as ever."""
+    host("zoneadm", "-z", zone, "reboot", "--", "-m", "milestone=none")
+    wait_for(
+        lambda: host("svcs", "-z", zone, "-H", "-o", "fmri", check=False).stdout, what="startd"
+    )
+    assert state(host, zone, SSH) == "disabled"
+    assert "Milestone none does not need it" in host("svcs", "-z", zone, "-x", "ssh").stdout
+    host("svcadm", "-z", zone, "milestone", "all")
+    wait_for(lambda: state(host, zone, SSH) == "online", what="sshd")
+    host("zoneadm", "-z", zone, "reboot")
+    wait_for(lambda: state(host, zone, SSH) == "online", what="sshd")
+
+
 def test_a_service_that_fails_shows_in_the_create_error(
     host: TestHost, base_image: str, tmp_path: Path
 ) -> None:

@@ -33,6 +33,7 @@ class ZoneConfig:
     uuid: str
     hostname: str
     init: str = ""  # path in the zone; the brand's own by default
+    boot_args: str = ""  # what SMF is told for this boot: -s, -m OPTIONS
     tmpfs: int = 0  # bytes of /tmp; 0: /tmp is on disk
     metadata: Path  # the directory of the metadata socket, seen at /.zonecontrol
     native: Path  # the host's zone tools, seen at /native

@@ -56,6 +56,8 @@ def _process(config: ZoneConfig, init: list[str]) -> JsonObject:
             "TERM=xterm",
             "container=hull",
             f"container_uuid={config.uuid}",
+            # An image's /sbin/init is a script that hands on no arguments.
+            *([f"bootargs={config.boot_args}"] if config.boot_args else []),
         ],
         # Not inheritable: a file's inheritable set would then grant them to any user's process.
         "capabilities": {"bounding": most, "effective": most, "permitted": most},

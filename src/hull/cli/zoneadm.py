@@ -9,6 +9,9 @@ from hull.cli.command import Args, Command, Verb, query, quote, report
 from hull.errors import Error, HostError, NotFound, Refused, Usage
 from hull.wire import JsonObject
 
+# What comes after -m, for SMF.
+SMF_OPTIONS = ("quiet", "verbose", "debug")
+MILESTONES = ("none", "single-user", "multi-user", "multi-user-server", "all")
 GLOBAL: JsonObject = {
     "zoneid": 0,
     "zonename": "global",
@@ -127,17 +130,34 @@ def booting(action: str) -> Callable[[Args], int]:
 
 
 def boot_arguments(words: list[str]) -> JsonObject:
-    """`-i INIT` is the one that means something here."""
-    if not words:
-        return {}
-    if words[0] == "-i" and len(words) == 2 and words[1].startswith("/"):
-        return {"init": words[1]}
-    if words[0] in ("-m", "-s"):
-        raise Refused(
-            f"boot argument {words[0]} is SMF's, which no zone here has",
-            hint="-i /PATH boots another init",
-        )
-    raise Usage(f"bad boot arguments: {' '.join(words)}")
+    """`-i INIT`, and what SMF in a native zone is told: `-s` and `-m OPTION,…`."""
+    body: JsonObject = {}
+    told: list[str] = []
+    rest = list(words)
+    while rest:
+        match rest:
+            case ["-i", path, *rest] if path.startswith("/"):
+                body["init"] = path
+            case ["-s", *rest]:
+                told.append("-s")
+            case ["-m", options, *rest]:
+                _check_smf(options)
+                told += ["-m", options]
+            case _:
+                raise Usage(f"bad boot arguments: {' '.join(words)}")
+    return body | ({"boot_args": " ".join(told)} if told else {})
+
+
+def _check_smf(options: str) -> None:
+    """Usage if SMF has no such options: inside, nobody would read what it says of them."""
+    for option in options.split(","):
+        if option not in SMF_OPTIONS and option.removeprefix("milestone=") not in MILESTONES:
+            known = ", ".join(SMF_OPTIONS)
+            names = ", ".join(MILESTONES)
+            raise Usage(
+                f'boot argument -m has no "{option}": there are {known} and milestone=NAME',
+                hint=f"milestones are {names}",
+            )
 
 
 def shutdown(args: Args) -> int:
@@ -218,6 +238,7 @@ def _verb(
 
 ZONE = {"-z": "ZONE", "-u": "UUID"}
 X = {"-X": ""}
+ARGS = "[-i INIT] [-s] [-m OPTION,…]"
 COMMAND = Command(
     "zoneadm",
     "administer zones",
@@ -230,10 +251,10 @@ COMMAND = Command(
             "-v as a table, -p parsable.",
             {"-c": "", "-i": "", "-n": "", "-v": "", "-p": ""},
         ),
-        _verb("boot", booting("boot"), "[-X] [-- -i INIT]", "Boot an installed or ready zone.", X),
+        _verb("boot", booting("boot"), f"[-X] [-- {ARGS}]", "Boot an installed or ready zone.", X),
         _verb("halt", step("halt"), "[-X]", "End a zone at once; nothing in it is asked.", X),
         _verb(
-            "reboot", booting("reboot"), "[-X] [-- -i INIT]", "End a zone at once, and boot it.", X
+            "reboot", booting("reboot"), f"[-X] [-- {ARGS}]", "End a zone at once, and boot it.", X
         ),
         _verb("ready", step("ready"), "", "Build an installed zone up to its init."),
         _verb(

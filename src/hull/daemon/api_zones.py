@@ -11,7 +11,10 @@ from hull.vm import lookup, zones
 from hull.wire import Json, JsonObject
 
 ZONE = "/zones/{name}"
-INIT: JsonObject = {"type": "string", "description": "instead of the zone's init, this once"}
+BOOT: dict[str, JsonObject] = {
+    "init": {"type": "string", "description": "instead of the zone's init, this once"},
+    "boot_args": {"type": "string", "description": "what SMF in the zone is told, this once"},
+}
 
 
 def _body(**properties: JsonObject) -> JsonObject:
@@ -22,10 +25,10 @@ Step = Callable[[str, JsonObject, Host], JsonObject]
 
 # zoneadm's verbs: the action, who does it, what it takes, what it is for.
 STEPS: tuple[tuple[str, Step, JsonObject, str], ...] = (
-    ("boot", zones.boot, _body(init=INIT), "Boot an installed or ready zone."),
+    ("boot", zones.boot, _body(**BOOT), "Boot an installed or ready zone."),
     ("ready", zones.ready, _body(), "Build an installed zone up to its init."),
     ("halt", zones.halt_zone, _body(), "End a zone at once."),
-    ("reboot", zones.reboot, _body(init=INIT), "End a zone at once, and boot it."),
+    ("reboot", zones.reboot, _body(**BOOT), "End a zone at once, and boot it."),
     ("shutdown", zones.shutdown, _body(reboot={"type": "boolean"}), "Ask a zone to end."),
     (
         "install",

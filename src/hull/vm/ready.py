@@ -21,16 +21,17 @@ def make_ready(zone: Zone, host: Host) -> None:
     announce(zone.uuid, host)
 
 
-def boot_zone(zone: Zone, host: Host, init: str = "") -> None:
-    """Boot an installed or a ready zone; `init` replaces the zone's own for this boot."""
+def boot_zone(zone: Zone, host: Host, init: str = "", boot_args: str = "") -> None:
+    """Boot an installed or a ready zone; `init` replaces the zone's own for this boot, and
+    `boot_args` are what SMF in it is told."""
     entry = host.boots.find(zone.uuid)
     if entry is None:
         require_installed(zone, host, "boot")
         vm = replace(zone.vm, init_name=init) if init else zone.vm
-        boot(replace(zone, vm=vm), host)
+        boot(replace(zone, vm=vm), host, boot_args)
     elif not entry.held:
         raise InvalidState(f"zone '{zone.uuid}': zone is already booted")
-    elif init:
+    elif init or boot_args:
         raise InvalidState(
             f"zone '{zone.uuid}': a ready zone has its init already",
             hint=f"`zoneadm -z {zone.uuid} halt` first",

@@ -58,16 +58,19 @@ def require_stopped(zone: Zone, host: Host) -> None:
         raise InvalidState(f'Cannot start vm from state "{now}", must be "stopped".')
 
 
-def boot(zone: Zone, host: Host) -> None:
-    """Bring an installed zone up: platform, links, metadata, then its init. All or nothing."""
+def boot(zone: Zone, host: Host, boot_args: str = "") -> None:
+    """Bring an installed zone up: platform, links, metadata, then its init. All or nothing.
+
+    `boot_args`: for SMF in a native zone, as it is told by `zoneadm boot --`.
+    """
     with ExitStack() as undo:
-        build(zone, host, undo)
+        build(zone, host, undo, boot_args)
         run_init(zone.uuid, host)
         undo.pop_all()
     announce(zone.uuid, host)
 
 
-def build(zone: Zone, host: Host, undo: ExitStack) -> None:
+def build(zone: Zone, host: Host, undo: ExitStack, boot_args: str = "") -> None:
     """All but its init: from now on the zone is `ready`."""
     vm = zone.vm
     root = host.paths.zones / vm.uuid / "root"
@@ -81,7 +84,7 @@ def build(zone: Zone, host: Host, undo: ExitStack) -> None:
     vnics = network.vnics(vm, claimed.zoneid, host)
     links, addresses = tuple(vnic.link for vnic in vnics), network.addresses_in_use(vnics)
     host.boots.change(vm.uuid, links=links, addresses=addresses)
-    spec = zone_spec(vm, claimed.zoneid, root, host)
+    spec = zone_spec(vm, claimed.zoneid, root, host, boot_args)
     undo.callback(host.runtime.delete, vm.uuid)
     metadata_socket(vm.uuid, host).parent.mkdir(parents=True, exist_ok=True)
     undo.callback(remove_metadata_socket, vm.uuid, host)
@@ -104,7 +107,7 @@ def create_vnics(vnics: list[Vnic], netns: str, host: Host, undo: ExitStack) -> 
         undo.callback(host.datalinks.delete_vnic, vnic.link)
 
 
-def zone_spec(vm: VM, zoneid: int, root: Path, host: Host) -> ZoneSpec:
+def zone_spec(vm: VM, zoneid: int, root: Path, host: Host, boot_args: str) -> ZoneSpec:
     """The zone as data: what its brand makes of the VM."""
     brand = Docker(docker.container(vm, root)) if vm.docker else BRANDS[vm.brand]
     id_base = host.id_base + zoneid * IDS_PER_ZONE
@@ -112,6 +115,7 @@ def zone_spec(vm: VM, zoneid: int, root: Path, host: Host) -> ZoneSpec:
         uuid=vm.uuid,
         hostname=vm.hostname or vm.uuid,
         init=vm.init_name or "",
+        boot_args=boot_args,
         tmpfs=(vm.tmpfs or 0) * MIB,
         max_locked_memory=(vm.max_locked_memory or vm.max_physical_memory) * MIB,
         sysctls=ipc_sysctls(vm),

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 
-from hull.errors import InvalidPayload, InvalidState, NotFound
+from hull.brand.joyent import Joyent
+from hull.brand.table import BRANDS
+from hull.errors import InvalidPayload, InvalidState, NotFound, Refused
 from hull.host.host import Host
 from hull.model.payload import decode_create
 from hull.vm import network
@@ -64,8 +66,20 @@ def unconfigure(name: str, host: Host) -> JsonObject:
 
 
 def boot(name: str, wanted: JsonObject, host: Host) -> JsonObject:
-    """`{"init": PATH}` replaces the zone's own init for this boot. autoboot stays as it is."""
-    return _on(name, host, lambda zone: boot_zone(zone, host, str(wanted.get("init") or "")))
+    """`{"init": PATH}` replaces the zone's own init for this boot, `{"boot_args": "-s"}` is for SMF
+    in it. autoboot stays as it is."""
+    return _on(name, host, lambda zone: boot_zone(zone, host, **_once(zone, wanted)))
+
+
+def _once(zone: Zone, wanted: JsonObject) -> dict[str, str]:
+    """What holds for one boot. Refused if nothing in the zone would read it."""
+    native = isinstance(BRANDS[zone.vm.brand], Joyent) and not zone.vm.docker
+    if (said := wanted.get("boot_args")) and not native:
+        raise Refused(
+            f"zone '{zone.uuid}': boot argument {said} is SMF's, which only native zones have",
+            hint="-i /PATH boots another init",
+        )
+    return {name: str(wanted.get(name) or "") for name in ("init", "boot_args")}
 
 
 def ready(name: str, wanted: JsonObject, host: Host) -> JsonObject:
@@ -90,8 +104,9 @@ def reboot(name: str, wanted: JsonObject, host: Host) -> JsonObject:
 
     def act(zone: Zone) -> None:
         require_up(zone, host, "reboot")
+        once = _once(zone, wanted)
         halt(zone.uuid, host)
-        boot_zone(host.index.get(zone.uuid), host, str(wanted.get("init") or ""))
+        boot_zone(host.index.get(zone.uuid), host, **once)
 
     return _on(name, host, act)
 

@@ -115,6 +115,8 @@ class Explainer:
         state = instance.state
         if state in (states.ONLINE, states.LEGACY):
             return []
+        if state == states.DISABLED and instance.enabled and self.view.milestone != "all":
+            return [_beyond(self.view.milestone)]
         if state in _OF_STATES:
             return [_OF_STATES[state](instance)]
         # Its restarter will get to what it has not been said to run.
@@ -268,6 +270,13 @@ def _degraded(instance: Instance) -> Reason:
     if instance.reason == "administrative_request":
         return Reason("DX", "An administrator marked it as degraded.")
     return Reason("DX", "It runs, but not as well as it should.")
+
+
+def _beyond(milestone: str) -> Reason:
+    short = milestone.removeprefix("svc:/milestone/").removesuffix(":default")
+    return Reason(
+        "1S", f"Milestone {short} does not need it: `svcadm milestone all` has everything run."
+    )
 
 
 def _disabled(instance: Instance) -> Reason:

@@ -13,6 +13,12 @@ SCHEME = "svc:/"
 LEGACY = "lrc:/"
 FILE = "file:"
 MASTER = "svc:/system/svc/restarter:default"
+# Where startd can be told to stop.
+MILESTONES = (
+    "svc:/milestone/single-user:default",
+    "svc:/milestone/multi-user:default",
+    "svc:/milestone/multi-user-server:default",
+)
 MOST_NAME = 119  # characters of one name
 GLOB = "*?["
 _FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")

@@ -16,6 +16,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from smf import bootargs
+from smf.client import Client
 from smf.configd import Configd
 from smf.contract import NAME, Contracts, own_cgroup
 from smf.errors import SmfError
@@ -24,13 +26,14 @@ from smf.seed import plant
 from smf.startd import Startd
 from smf.store import Store
 
+BOOTARGS = "bootargs"  # of the environment: `zoneadm boot --`
 CONFIGD, STARTD = "svc.configd", "svc.startd"
 SHUTDOWN = (signal.SIGTERM, signal.SIGINT, signal.SIGPWR)
 PR_SET_CHILD_SUBREAPER = 36
 BACKLOG = 4096
 QUICK, LONGEST = 2.0, 5.0  # seconds: who dies sooner is started later each time, up to that
 CONFIGD_LAST = 10.0  # seconds for configd to end
-USAGE = "usage: svc.init [--bare] [--root DIRECTORY]\n"
+USAGE = "usage: svc.init [--bare] [--root DIRECTORY] [-s] [-m OPTION,...]\n"
 
 
 class Child:
@@ -74,7 +77,8 @@ class Child:
 class Init:
     """The parent."""
 
-    def __init__(self, places: Places, *, bare: bool) -> None:
+    def __init__(self, places: Places, options: dict[str, str], *, bare: bool) -> None:
+        """`options`: see smf.bootargs. `bare`: import nothing."""
         self.places = places
         os.makedirs(places.volatile, mode=0o755, exist_ok=True)
         os.makedirs(places.etc, mode=0o755, exist_ok=True)
@@ -92,6 +96,7 @@ class Init:
             Configd(Store(places.repository, places.nonpersistent), self.door).serve()
 
         def startd() -> None:
+            bootargs.remember(Client(places.door), options)
             if not bare:
                 _import_early(places)
             Startd(places, self.contracts, theirs, zone).run()
@@ -246,21 +251,23 @@ def adopt_orphans() -> None:
 
 def main(argv: list[str]) -> int:
     """Exit status 0 after an orderly shutdown."""
-    rest = list(argv)
-    bare = "--bare" in rest
-    rest = [word for word in rest if word != "--bare"]
-    if rest[:1] == ["--root"] and len(rest) == 2:
+    bare = "--bare" in argv
+    rest = [word for word in argv if word != "--bare"]
+    if rest[:1] == ["--root"] and len(rest) > 1:
         os.environ["HULL_ROOT"] = rest[1]
-    elif rest:
-        sys.stderr.write(USAGE)
-        return 2
+        rest = rest[2:]
+    options, unknown = bootargs.parse([*rest, *os.environ.pop(BOOTARGS, "").split()])
+    if unknown:
+        sys.stderr.write(f"svc.init: what is {' '.join(unknown)}?\n{USAGE}")
+        if os.getpid() != 1:  # a zone is to boot nevertheless
+            return 2
     call_me("svc.init")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         if os.getpid() != 1:
             adopt_orphans()
-        Init(Places(), bare=bare).run()
+        Init(Places(), options, bare=bare).run()
     except SmfError as exc:
         sys.stderr.write(f"svc.init: {exc}\n")
         return 1
@@ -275,7 +282,6 @@ def _import_early(places: Places) -> None:
         return
     status = 1
     try:
-        from smf.client import Client
         from smf.manifest_import import boot
 
         boot(Client(places.door), places)

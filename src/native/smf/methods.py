@@ -80,6 +80,7 @@ class Methods:
         self.contracts = contracts
         self.records = records
         self.zone = zone
+        self.verbose = False  # whether the console has what the logs have
         self.under_way: dict[str, Method] = {}  # by FMRI
         self.children: dict[int, str] = {}  # pids of child-model services
         self.launches: list[Launch] = []
@@ -365,7 +366,9 @@ class Methods:
 
     # -- logs --------------------------------------------------------------------------------------
     def log(self, fmri: str, text: str) -> None:
-        """A line of startd's own in an instance's log."""
+        """A line of startd's own in an instance's log, and perhaps on the console."""
+        if self.verbose:
+            console(f"{fmri}: {text}")
         descriptor = self._open_log(fmri)
         stamp = time.strftime("%b %e %H:%M:%S")
         line = f"[ {stamp} {text}. ]\n".encode("utf-8", "surrogateescape")
@@ -384,6 +387,14 @@ class Methods:
             return os.open(path, flags, LOG_MODE)
         except OSError:  # nowhere to write is no reason not to run
             return os.open(os.devnull, flags)
+
+
+def console(text: str) -> None:
+    """A line where svc.init writes."""
+    try:
+        os.write(2, f"{text}\n".encode("utf-8", "surrogateescape"))
+    except OSError:  # it may be on a disk that is full
+        return
 
 
 def signal_number(command: str) -> int | None:

@@ -29,7 +29,7 @@ from smf.engine import Engine
 from smf.errors import Broken, NotFound, SmfError, Stale
 from smf.fmri import MASTER, instance_of, service_of
 from smf.graph import Vertex
-from smf.methods import Methods
+from smf.methods import Methods, console
 from smf.outcome import cause_of_death
 from smf.places import Places
 from smf.provision import Provisioning
@@ -141,7 +141,8 @@ class Startd:
         """Everything, at startd's start: what an earlier one has left is taken over."""
         self._be_master()
         now = self.client.dump(["general", "general_ovr", *OPTIONS, RESTARTER])
-        self.engine.milestone = _milestone(now.get(MASTER, {}))
+        self.engine.milestone = _option(now.get(MASTER, {}), "milestone", "all")
+        self.methods.verbose = _option(now.get(MASTER, {}), "boot_messages", "quiet") != "quiet"
         known: set[int] = set()
         beside: set[int] = set()  # of stop and refresh methods that were under way
         running: dict[str, Groups] = {}
@@ -304,7 +305,7 @@ class Startd:
                 self._disable_for_now(vertex.fmri)
 
     def _go_to_milestone(self) -> None:
-        wanted = _milestone(self.client.composed(MASTER))
+        wanted = _option(self.client.composed(MASTER), "milestone", "all")
         if wanted == self.engine.milestone:
             return
         graph = self.engine.graph
@@ -429,7 +430,7 @@ class Startd:
 
     def _write_each(self, operations: list[list[object]], why: SmfError) -> None:
         if not isinstance(why, NotFound):
-            self._complain(str(why))
+            console(f"svc.startd: {why}")
         for operation in operations:
             try:
                 self.client.commit([operation], self.claim)
@@ -438,19 +439,13 @@ class Startd:
             except SmfError:
                 continue
 
-    def _complain(self, text: str) -> None:
-        try:
-            os.write(2, f"svc.startd: {text}\n".encode())
-        except OSError:  # it may be on the disk that is full
-            return
 
-
-def _milestone(groups: Groups) -> str:
-    """all, none, or an FMRI: for now, else for good."""
-    for name in reversed(OPTIONS):
-        if wanted := value(groups, name, "milestone"):
+def _option(groups: Groups, name: str, default: str) -> str:
+    """Of startd's own: what holds until the next boot, else what holds for good."""
+    for group in reversed(OPTIONS):
+        if wanted := value(groups, group, name):
             return wanted
-    return "all"
+    return default
 
 
 def _drain(descriptor: int) -> None:

@@ -10,7 +10,7 @@ from smf.fmri import LEGACY, MASTER, canonical, file_path, instance_of, is_file,
 from smf.tree import RUNNING, Group, Groups, Property, of_type, value
 
 # What a state is shown from; effective at once, so read where it is attached.
-LIVE = ["general", "general_ovr", "restarter"]
+LIVE = ["general", "general_ovr", "restarter", "options", "options_ovr"]
 # Each script of /etc/rc?.d that has run is a property group of it.
 LEGACY_RUN = "svc:/smf/legacy_run"
 
@@ -118,6 +118,15 @@ class View:
             found = Instance(fmri, groups, running.get(fmri, {}), general)
             self.instances[fmri] = found
             self.services.setdefault(service, []).append(found)
+
+    @property
+    def milestone(self) -> str:
+        """Where startd was told to stop: all, none, or an FMRI."""
+        master = self.instances.get(MASTER)
+        groups = master.groups if master else {}
+        return value(groups, "options_ovr", "milestone") or value(
+            groups, "options", "milestone", "all"
+        )
 
     def members(self, entity: str) -> list[Instance]:
         """The instances that an entity of a dependency stands for. BadName if it is no FMRI."""

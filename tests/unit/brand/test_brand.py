@@ -53,6 +53,8 @@ def test_who_makes_cgroups_of_its_own() -> None:
 def test_init(brand: str) -> None:
     assert bundle(brand)["process"]["args"] == ["/sbin/init"]
     assert bundle(brand, replace(CONFIG, init="/my/init"))["process"]["args"] == ["/my/init"]
+    told = bundle(brand, replace(CONFIG, boot_args="-m verbose"))["process"]["env"]
+    assert set(told) - set(bundle(brand)["process"]["env"]) == {"bootargs=-m verbose"}
 
 
 def test_a_zone_shares_no_namespace(brand: str) -> None:

@@ -14,7 +14,7 @@ from smf.explain import Explainer
 from smf.fmri import MASTER
 from smf.view import View
 from tests.unit.smf.local import Local
-from tests.unit.smf.made import instance
+from tests.unit.smf.made import group, instance
 
 A, B, C, D = (f"svc:/site/{name}:default" for name in "abcd")
 
@@ -93,6 +93,16 @@ def test_what_startd_has_written_down(local: Local, reason: str, text: str) -> N
     )  # fmt: skip
     explainer = look(local)
     assert explainer.reasons(explainer.view.instances[A])[0].text == text
+
+
+def test_beyond_the_milestone(local: Local) -> None:
+    instance(local, MASTER)
+    instance(local, A, "disabled")
+    told = {"milestone": ["astring", "svc:/milestone/single-user:default"]}
+    local.commit([["put", MASTER, "options_ovr", group("framework", "P", **told)]])
+    (reason,) = look(local).reasons(look(local).view.instances[A])
+    assert reason.code == "1S"
+    assert reason.text.startswith("Milestone single-user does not need it")
 
 
 def test_disabled_for_good_for_now_and_with_a_comment(local: Local) -> None:

@@ -22,7 +22,7 @@ from hull.errors import (
     Unsupported,
 )
 from hull.host.host import Host
-from hull.vm import lookup, snapshot
+from hull.vm import lookup, snapshot, zones
 from hull.vm.create import create
 from hull.vm.info import info
 from hull.vm.kill import kill, sysrq
@@ -33,7 +33,7 @@ from hull.vm.send import SENDING, send
 from hull.vm.stop import stop
 from hull.vm.view import state
 from hull.wire import JsonObject
-from tests.unit.vm.world import IMAGE, SEED, Died, World, with_
+from tests.unit.vm.world import IMAGE, LX_IMAGE, SEED, Died, World, with_
 
 OTHER_IMAGE = "598deede-c025-11e3-8b24-f3ba141900bd"
 
@@ -48,6 +48,29 @@ def test_kill_ends_an_init_that_minds_the_signal(world: World, name: str) -> Non
     uuid = make(world.host)
     assert kill(uuid, name, world.host) == {"uuid": uuid, "signal": "SIGTERM"}
     assert not world.host.runtime.pid(uuid)
+
+
+# -- zoneadm boot and reboot -----------------------------------------------------------------------
+def bootargs(world: World, uuid: str) -> list[str]:
+    process: Any = world.machine.zones[uuid].spec.bundle["process"]
+    return [each for each in process["env"] if each.startswith("bootargs")]
+
+
+def test_boot_arguments_are_for_one_boot(world: World) -> None:
+    uuid = make(world.host)
+    zones.reboot(uuid, {"boot_args": "-m verbose"}, world.host)
+    assert bootargs(world, uuid) == ["bootargs=-m verbose"]
+    zones.reboot(uuid, {}, world.host)
+    assert bootargs(world, uuid) == []
+
+
+def test_boot_arguments_are_for_zones_with_smf(world: World) -> None:
+    uuid = make(world.host, brand="lx", kernel_version="4.4.0", image_uuid=LX_IMAGE)
+    before = world.host.runtime.pid(uuid)
+    for step in (zones.reboot, zones.boot):
+        with pytest.raises(Refused, match="boot argument -s is SMF's"):
+            step(uuid, {"boot_args": "-s"}, world.host)
+    assert before == world.host.runtime.pid(uuid)
 
 
 @pytest.mark.parametrize("name", ["FOO", "", "0", "1000", "-1", "SIG"])

@@ -14,16 +14,11 @@ from smf.cli.operands import choose, complain
 from smf.cli.options import Args, Command, Usage, Verb
 from smf.client import Client, retry_stale
 from smf.errors import NotFound
-from smf.fmri import MASTER, instance_of, matching
+from smf.fmri import MASTER, MILESTONES, instance_of, matching
 from smf.tree import Groups, value
 
 NAME = "svcadm"
 DUMPED = ["general", "general_ovr", "restarter"]
-MILESTONES = (
-    "svc:/milestone/single-user:default",
-    "svc:/milestone/multi-user:default",
-    "svc:/milestone/multi-user-server:default",
-)
 
 
 class Job:
