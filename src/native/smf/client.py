@@ -152,5 +152,5 @@ def _groups(wire: Wire) -> Groups:
 
 def _why(exc: Exception) -> str:
     if isinstance(exc, FileNotFoundError):
-        return "it is not running"
+        return "it is not running; the init of a zone starts it, and `hull up` on a host"
     return str(exc)

@@ -14,6 +14,11 @@ MOST_BYTES = 16 << 20
 MOST_DEPTH = 32  # of elements; a bundle in a bundle is all that could be deep
 MOST_INCLUDES = 256
 INCLUDE = "xi:include"
+_UNCLOSED = (
+    expat.errors.XML_ERROR_TAG_MISMATCH,
+    expat.errors.XML_ERROR_NO_ELEMENTS,
+    expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+)
 _CONTROL = dict.fromkeys((*range(32), *range(127, 160)), "?")
 HEAD = """<?xml version='1.0'?>
 <!DOCTYPE service_bundle SYSTEM '/usr/share/lib/xml/dtd/service_bundle.dtd.1'>
@@ -112,6 +117,13 @@ class _Builder:
         del tag
         self._open.pop()
 
+    def still_open(self) -> str:
+        """Which element of which line ought to end next, for a message."""
+        if not self._open:
+            return ""
+        last = self._open[-1]
+        return f"; <{last.tag}> of line {last.line} is not closed"
+
     def _text(self, text: str) -> None:
         self._open[-1].text += text
 
@@ -132,6 +144,8 @@ def parse(text: bytes, name: str, problems: Problems) -> Element | None:
         builder.parser.Parse(text, True)  # noqa: FBT003  # expat's: it is all of it
     except expat.ExpatError as exc:
         why = expat.errors.messages[exc.code]
+        if why in _UNCLOSED:
+            why += builder.still_open()
         problems.add(name, exc.lineno, f"not well-formed XML: {why}")
     except _Refused as exc:
         problems.add(name, builder.parser.CurrentLineNumber, str(exc))

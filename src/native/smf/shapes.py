@@ -32,9 +32,18 @@ class Maker:
         try:
             fmri.check_name(name)
         except SmfError as exc:
-            self.problems.at(element, str(exc))
+            self.wrong(element, name, exc)
             return False
         return True
+
+    def wrong(self, element: Element, text: str, problem: SmfError) -> None:
+        """What is wrong with a text, and which attribute of an element has it."""
+        said = element.attributes
+        having = [name for name, found in said.items() if text in found]
+        field = next((name for name in having if said[name] == text), *having[:1]) if having else ""
+        of = f' name="{said["name"]}"' if "name" in said and field != "name" else ""
+        where = f"{field} in <{element.tag}{of}>: " if field else ""
+        self.problems.at(element, f"{where}{problem}")
 
     def prop(self, element: Element, kind: str, texts: list[str]) -> Property:
         """A property of canonical values; `element` is where it is, if there is a problem."""
@@ -43,7 +52,7 @@ class Maker:
             try:
                 found.append(values.canonical(kind, text))
             except SmfError as exc:
-                self.problems.at(element, str(exc))
+                self.wrong(element, text, exc)
         return Property(kind, found)
 
     def service(self, element: Element) -> str:
@@ -56,14 +65,14 @@ class Maker:
             if found.group:
                 raise SmfError(f'"{text}" names a property, not a service')
         except SmfError as exc:
-            self.problems.at(element, str(exc))
+            self.wrong(element, text, exc)
             return ""
         return found.entity
 
     def _path(self, element: Element) -> str:
         text = element.attributes["value"]
         if not fmri.is_file(text) or not fmri.file_path(text).startswith("/"):
-            self.problems.at(element, f'"{text}" is no path: file://localhost/...')
+            self.wrong(element, text, SmfError(f'"{text}" is no path: file://localhost/...'))
         return text
 
     # -- properties --------------------------------------------------------------------------------
@@ -215,7 +224,7 @@ class Maker:
             try:
                 names = notify_params.events(event.attributes["value"])
             except SmfError as exc:
-                self.problems.at(event, str(exc))
+                self.wrong(event, event.attributes["value"], exc)
                 continue
             for name in names:
                 self.put(event, entity, name, Group(group.kind, dict(group.properties)))

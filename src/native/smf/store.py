@@ -252,7 +252,7 @@ class Transaction:
         check_name(name)
         group = from_wire(wire)  # type: ignore[arg-type]  # as it came over the wire
         for prop, found in group.properties.items():
-            group.properties[prop] = _checked(prop, found.kind, found.values)
+            group.properties[prop] = _checked(name, prop, found.kind, found.values)
         before = self._mine(fmri).get(name)
         if before is None or not before.same(group) or before.persistent != group.persistent:
             self._change(fmri, name, group)
@@ -267,7 +267,7 @@ class Transaction:
             if prop not in group.properties:
                 raise BadValue(f"{name}/{prop} is new: say its type")
             kind = group.properties[prop].kind
-        group.properties[prop] = _checked(prop, kind, texts)
+        group.properties[prop] = _checked(name, prop, kind, texts)
         if not group.same(self._mine(fmri)[name]):
             self._change(fmri, name, group)
 
@@ -404,6 +404,9 @@ def _lasting(groups: Groups) -> Groups:
     }
 
 
-def _checked(prop: str, kind: str, texts: "tuple[str, ...] | list[str]") -> Property:
+def _checked(group: str, prop: str, kind: str, texts: "tuple[str, ...] | list[str]") -> Property:
     check_name(prop)
-    return Property(kind, [values.canonical(kind, text) for text in texts])
+    try:
+        return Property(kind, [values.canonical(kind, text) for text in texts])
+    except BadValue as exc:
+        raise BadValue(f"{group}/{prop}: {exc}") from None

@@ -27,6 +27,9 @@ def problems(name: str, *, strict: bool = True) -> list[str]:
     return [problem.partition(".xml:")[2] for problem in caught.value.problems]
 
 
+BAD_START = "is no valid name: each part begins with a letter, a digit or _"
+NO_COUNT = "is no count: a number from 0 to 18446744073709551615"
+UNCLOSED = "4: not well-formed XML: mismatched tag; <service> of line 3 is not closed"
 WRONG = {
     "grammar": [
         "3: <service> needs the attribute version",
@@ -43,17 +46,17 @@ WRONG = {
         "11: <method_environment> needs <envvar>",
     ],
     "values": [
-        '3: "-values" is no valid name: each part begins with a letter, a digit or _',
-        '6: "restarter" is no FMRI of a service: svc:/...',
-        '8: "file:///etc/passwd" is no FMRI of a service: svc:/...',
-        '9: "svc:/a/b:c/:properties/d/e" names a property, not a service',
-        '12: "svc:/a/b" is no path: file://localhost/...',
-        '14: "soon" is no count: a number from 0 to 18446744073709551615',
+        f'3: name in <service>: "-values" {BAD_START}',
+        '6: value in <service_fmri>: "restarter" is no FMRI of a service: svc:/...',
+        '8: value in <service_fmri>: "file:///etc/passwd" is no FMRI of a service: svc:/...',
+        '9: value in <service_fmri>: "svc:/a/b:c/:properties/d/e" names a property, not a service',
+        '12: value in <service_fmri>: "svc:/a/b" is no path: file://localhost/...',
+        f'14: timeout_seconds in <exec_method name="start">: "soon" {NO_COUNT}',
         '15: "A=B" cannot be the name of an environment variable',
         "17: start is there twice",
-        '19: "-4" is no count: a number from 0 to 18446744073709551615',
+        f'19: value in <propval name="workers">: "-4" {NO_COUNT}',
         "20: property workers is there twice",
-        '21: "a b" is no valid name: letters, digits, and _ - . , are allowed',
+        '21: name in <propval>: "a b" is no valid name: letters, digits, and _ - . , are allowed',
         "23: a property of type astring has a <astring_list>",
         "26: property group restarter is svc.startd's",
         "27: instance default is there twice",
@@ -61,14 +64,14 @@ WRONG = {
     ],
     "entity": ["3: entity passwd is declared; write out what it stands for"],
     "reference": ["6: there is no entity background; a plain & is written &amp;"],
-    "unclosed": ["4: not well-formed XML: mismatched tag"],
+    "unclosed": [UNCLOSED],
     "include": [
         '3: "../postboot.xml" is not included: only files below the manifest\'s directory',
         '4: "/etc/passwd" is not included: only files below the manifest\'s directory',
         f"5: cannot be included: {DATA}/broken/absent.xml: No such file or directory",
         "7: include.xml includes itself",
         '8: "" is not included: only files below the manifest\'s directory',
-        "4: not well-formed XML: mismatched tag",  # of unclosed.xml, on line 6
+        UNCLOSED,  # of unclosed.xml, on line 6
     ],
     "profile": ["4: a profile has no <template>: put it into the manifest"],
     "root": ["2: this is to be a <service_bundle>, and it is a <service>"],
@@ -93,6 +96,10 @@ def test_only_a_strict_reader_minds_the_order() -> None:
     ("given", "said"),
     [
         (b"", "1: not well-formed XML: no element found"),
+        (
+            b"<a>\n<b>",
+            "2: not well-formed XML: no element found; <b> of line 2 is not closed",
+        ),
         (b"not XML", "1: not well-formed XML: syntax error"),
         ("<a/>".encode("utf-16"), "1: this is UTF-16; save it as UTF-8"),
         (
@@ -141,7 +148,7 @@ def test_problems_are_fit_for_a_terminal() -> None:
         ),
         (
             depends("path", "file:relative"),
-            ['"file:relative" is no path: file://localhost/...'],
+            ['value in <service_fmri>: "file:relative" is no path: file://localhost/...'],
         ),
         (  # one thing is wrong with it, not two
             depends("what", "svc:/a"),

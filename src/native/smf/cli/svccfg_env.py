@@ -72,15 +72,31 @@ def editprop(line: Line) -> None:
     line.take(0, 0)
     session = line.session
     session.writable()
-    with tempfile.NamedTemporaryFile("w+", prefix="svccfg-", encoding="utf-8") as file:
+    descriptor, path = tempfile.mkstemp(prefix="svccfg-", text=True)
+    with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(listing(session))
-        file.flush()
-        _edit(file.name)
-        with open(file.name, encoding="utf-8", errors="surrogateescape") as edited:
-            text = edited.read()
+    try:
+        _edit(path)
+    except SmfError:
+        os.unlink(path)
+        raise
+    _perform(session, path)
+    os.unlink(path)
+
+
+def _perform(session: Session, path: str) -> None:
+    """What was written is kept if it cannot be done: it may have been much work."""
     from smf.cli.svccfg import batch
 
-    batch(session, text)
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as edited:
+            text = edited.read()
+        batch(session, text)
+    except OSError as exc:
+        raise SmfError(f"cannot read {path}: {exc.strerror}; nothing has changed") from None
+    except SmfError as exc:
+        again = f"mend {path}, and `svccfg -s {session.fmri} -f {path}` does the rest"
+        raise SmfError(f"{exc}\nwhat comes before that is done; {again}") from None
 
 
 def listing(session: Session) -> str:

@@ -111,7 +111,7 @@ def validate(line: Line) -> None:
         return
     from smf import check
 
-    fmri = session.resolve(words[0]) if words else session.entity()
+    fmri = session.entity() if not words else _entity(session, words[0])
     snapshot = session.snapshot if fmri == session.fmri else ""
     problems = [
         f"{each}: {problem}"
@@ -120,6 +120,13 @@ def validate(line: Line) -> None:
     ]
     if problems:
         raise SmfError("\n".join(problems))
+
+
+def _entity(session: Session, word: str) -> str:
+    try:
+        return session.resolve(word)
+    except NotFound as exc:
+        raise NotFound(f'there is no file "{word}", and {exc}') from None
 
 
 def inventory(line: Line) -> None:

@@ -54,7 +54,9 @@ def delpg(line: Line) -> None:
     (name,) = line.take(1, 1)
     session = line.session
     fmri = session.writable()
-    group_of(session.groups(), name, fmri)
+    if name not in session.groups():
+        hint = f"; `delprop {name}` is for a property" if "/" in name else ""
+        raise NotFound(f"{fmri} has no property group {name}{hint}")
     session.commit([["ungroup", fmri, name]])
 
 

@@ -20,9 +20,10 @@ def svcs(args: Args, mode: str) -> int:
     argv = [word for flag, value in args.given for word in _again(flag, value)]
     if args.has("-z"):
         return zones.run(zones.find(args.value("-z")), "svcs", [*argv, "--", *args.words])
+    asked = zones.running()
     if mode in ("", "-d", "-D"):
         argv += _as_one_table(args)
-    return _everywhere([*argv, "--", *args.words], args.words, apart=mode in IN_BLOCKS)
+    return _everywhere(asked, [*argv, "--", *args.words], args.words, apart=mode in IN_BLOCKS)
 
 
 def _again(flag: str, value: str) -> list[str]:
@@ -48,12 +49,13 @@ def _as_one_table(args: Args) -> list[str]:
     return said
 
 
-def _everywhere(argv: list[str], patterns: list[str], *, apart: bool) -> int:
+def _everywhere(
+    asked: list[zones.Zone], argv: list[str], patterns: list[str], *, apart: bool
+) -> int:
     """One zone after the other. A pattern is wrong only if no zone at all knows it."""
     known_lines = {f"svcs: {no_match(pattern)}": pattern for pattern in patterns}
     unmatched = dict.fromkeys(patterns, 0)
     status = 0
-    asked = zones.running()
     something = False
     for zone in asked:
         lines: list[str] = []

@@ -95,7 +95,7 @@ def _listed(*which: str) -> list[Zone]:
     errors: list[str] = []
     status = _spawn([program("zoneadm"), *which, "list", "-p"], lines.append, errors.append)
     if status:
-        raise SmfError(" ".join(errors) or f"zoneadm ended with status {status}")
+        raise SmfError("\n".join(errors) or f"zoneadm ended with status {status}")
     found = []
     for line in lines:
         # id:name:state:path:uuid:brand:...; a colon in the path is escaped

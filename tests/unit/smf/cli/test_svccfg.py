@@ -161,6 +161,8 @@ def test_groups(a: Admin) -> None:
         ("addpg x y z", 2), ("addpg a/b y", 1), ("delpg nosuch", 1),
     ):  # fmt: skip
         a.svccfg("-s", A, line, status=status)
+    a.svccfg("-s", A, "delpg config/foo", status=1)
+    assert "`delprop config/foo`" in a.error
     a.svccfg("-s", A, "delpg now")
     a.svccfg("addpg x y", status=2)
     assert "select" in a.error

@@ -132,6 +132,8 @@ def test_templates_are_minded(
     assert 'config/port may not be "99999"' in capsys.readouterr().err
     assert (tmp_path / "done").read_text() == f"1/1 {path}\n"
     admin.svccfg("validate", NEW, status=1)
+    admin.svccfg("validate", "nosuch.xml", status=1)
+    assert 'there is no file "nosuch.xml"' in admin.error
 
 
 def test_describe(imported: Admin) -> None:
