@@ -8,7 +8,7 @@ from smf.cli.options import Usage
 from smf.cli.svccfg_lang import Token, glue, quote
 from smf.cli.svccfg_session import Line, Session, must_be_new, names_of
 from smf.errors import BadValue, NotFound
-from smf.fmri import check_name
+from smf.fmri import check_name, instance_of
 from smf.tree import Group, Groups, Property
 from smf.values import TYPES
 
@@ -63,7 +63,8 @@ def delpg(line: Line) -> None:
 def group_of(groups: Groups, name: str, where: str) -> Group:
     """A property group. NotFound says how to make it."""
     if name not in groups:
-        raise NotFound(f"{where} has no property group {name}; `addpg {name} TYPE` makes it")
+        other = "; select its service if that has it" if instance_of(where) else ""
+        raise NotFound(f"{where} has no property group {name}; `addpg {name} TYPE` makes it{other}")
     return groups[name]
 
 
