@@ -37,6 +37,7 @@ def test_milestone_none_and_verbose_by_the_environment(own: World) -> None:
     own.environment["bootargs"] = "-m verbose,milestone=none"
     own.reboot()
     t.becomes("disabled")
+    t.enable(status=4)
     own.svcadm("milestone", "all")
     t.becomes("online")
     assert f"{t.fmri}: executing start method" in own.said()

@@ -35,9 +35,8 @@ from smf.places import Places
 from smf.provision import Provisioning
 from smf.record import RESTARTER, Record
 from smf.requests import Requests
-from smf.tree import RUNNING, START, Groups, compose, enabled, value
+from smf.tree import OPTIONS, RUNNING, START, Groups, compose, enabled, option, value
 
-OPTIONS = ("options", "options_ovr")
 SHUTDOWN = 50.0  # seconds, for everything to go down: less than a zone is given
 DEPTH = 20_000  # of Python's calls: a chain of services is walked by recursion
 CHUNK = 1 << 16
@@ -141,8 +140,8 @@ class Startd:
         """Everything, at startd's start: what an earlier one has left is taken over."""
         self._be_master()
         now = self.client.dump(["general", "general_ovr", *OPTIONS, RESTARTER])
-        self.engine.milestone = _option(now.get(MASTER, {}), "milestone", "all")
-        self.methods.verbose = _option(now.get(MASTER, {}), "boot_messages", "quiet") != "quiet"
+        self.engine.milestone = option(now.get(MASTER, {}), "milestone", "all")
+        self.methods.verbose = option(now.get(MASTER, {}), "boot_messages", "quiet") != "quiet"
         known: set[int] = set()
         beside: set[int] = set()  # of stop and refresh methods that were under way
         running: dict[str, Groups] = {}
@@ -305,7 +304,7 @@ class Startd:
                 self._disable_for_now(vertex.fmri)
 
     def _go_to_milestone(self) -> None:
-        wanted = _option(self.client.composed(MASTER), "milestone", "all")
+        wanted = option(self.client.composed(MASTER), "milestone", "all")
         if wanted == self.engine.milestone:
             return
         graph = self.engine.graph
@@ -438,14 +437,6 @@ class Startd:
                 raise
             except SmfError:
                 continue
-
-
-def _option(groups: Groups, name: str, default: str) -> str:
-    """Of startd's own: what holds until the next boot, else what holds for good."""
-    for group in reversed(OPTIONS):
-        if wanted := value(groups, group, name):
-            return wanted
-    return default
 
 
 def _drain(descriptor: int) -> None:

@@ -19,6 +19,7 @@ VOLATILE = frozenset(("general_ovr", "restarter", "restarter_actions"))
 IMMEDIATE = VOLATILE | {"general"}
 # Snapshots, by who takes them.
 INITIAL, LAST_IMPORT, PREVIOUS = "initial", "last-import", "previous"
+OPTIONS = ("options", "options_ovr")  # of the master restarter
 RUNNING, START = "running", "start"
 
 
@@ -129,6 +130,14 @@ def value(groups: Groups, group: str, prop: str, default: str = "") -> str:
     """The first value of GROUP/PROP, or the default."""
     found = groups.get(group)
     return found.value(prop, default) if found else default
+
+
+def option(groups: Groups, name: str, default: str) -> str:
+    """Of the master restarter's: what holds until the next boot, else what holds for good."""
+    for group in reversed(OPTIONS):
+        if wanted := value(groups, group, name):
+            return wanted
+    return default
 
 
 def of_type(groups: Groups, kind: str) -> Iterator[tuple[str, Group]]:

@@ -7,10 +7,10 @@ from smf import states
 from smf.client import Client
 from smf.errors import BadName
 from smf.fmri import LEGACY, MASTER, canonical, file_path, instance_of, is_file, service_of
-from smf.tree import RUNNING, Group, Groups, Property, of_type, value
+from smf.tree import OPTIONS, RUNNING, Group, Groups, Property, of_type, option, value
 
 # What a state is shown from; effective at once, so read where it is attached.
-LIVE = ["general", "general_ovr", "restarter", "options", "options_ovr"]
+LIVE = ["general", "general_ovr", "restarter", *OPTIONS]
 # Each script of /etc/rc?.d that has run is a property group of it.
 LEGACY_RUN = "svc:/smf/legacy_run"
 
@@ -123,10 +123,7 @@ class View:
     def milestone(self) -> str:
         """Where startd was told to stop: all, none, or an FMRI."""
         master = self.instances.get(MASTER)
-        groups = master.groups if master else {}
-        return value(groups, "options_ovr", "milestone") or value(
-            groups, "options", "milestone", "all"
-        )
+        return option(master.groups if master else {}, "milestone", "all")
 
     def members(self, entity: str) -> list[Instance]:
         """The instances that an entity of a dependency stands for. BadName if it is no FMRI."""

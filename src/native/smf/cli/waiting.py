@@ -16,11 +16,11 @@ from smf.fmri import MASTER, instance_of
 from smf.graph import NEVER
 from smf.reach import World, reach
 from smf.states import DISABLED, MAINTENANCE, NONE, RUNNING_STATES
-from smf.tree import RUNNING, Groups, enabled, value
+from smf.tree import OPTIONS, RUNNING, Groups, enabled, option, value
 
 FAILED, BLOCKED = 3, 4  # exit statuses; the first has precedence
 LOOK_AGAIN = 3.0  # seconds
-GROUPS = ["general", "general_ovr", "restarter", "restarter_actions"]
+GROUPS = ["general", "general_ovr", "restarter", "restarter_actions", *OPTIONS]
 WANTED = {True: "run", False: "stop"}
 
 
@@ -78,6 +78,8 @@ class Wait:
         """(exit status, why) once there is nothing to wait for. `world`: if it is time to look."""
         if groups is None:
             return FAILED, f"{fmri} has been deleted"
+        if fmri == MASTER and not self.up:
+            return FAILED, f"{fmri} is svc.startd itself, which goes on"
         if enabled(groups) is not self.up:
             return FAILED, f"{fmri}: somebody else has had it {WANTED[not self.up]} meanwhile"
         state, at_rest = _state(groups), value(groups, "restarter", "next_state", NONE) == NONE
@@ -102,6 +104,9 @@ class Wait:
         state = world.state(restarter)
         if (restarter != MASTER or state) and state not in RUNNING_STATES:
             return BLOCKED, f"{fmri}: its restarter {restarter} is not running"
+        milestone = option(world.now.get(MASTER, {}), "milestone", "all")
+        if self.up and world.state(fmri) == DISABLED and milestone != "all":
+            return BLOCKED, f"{fmri}: milestone {milestone} does not need it; see svcadm milestone"
         if self.up and reach(world, fmri) == NEVER:
             return BLOCKED, f"{fmri}: its dependencies cannot be met; see svcs -x {fmri}"
         return None

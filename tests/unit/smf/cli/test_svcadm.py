@@ -280,6 +280,20 @@ def test_dependencies_that_cannot_be_met(admin: Admin) -> None:
     assert "dependencies" in admin.error
 
 
+def test_a_milestone_that_leaves_it_out(admin: Admin) -> None:
+    admin.make(MASTER, state="online", enabled=True)
+    admin.make(A, state="disabled", enabled=False)
+    admin.svcadm("milestone", "none")
+    admin.svcadm("enable", "-s", A, status=4)
+    assert "milestone none" in admin.error
+
+
+def test_startd_itself_goes_on(admin: Admin) -> None:
+    admin.make(MASTER, state="online", enabled=True)
+    admin.svcadm("disable", "-s", MASTER, status=3)
+    assert "svc.startd itself" in admin.error
+
+
 def test_failed_has_precedence_over_blocked(admin: Admin) -> None:
     admin.make(A, state="offline", enabled=False)
     admin.make(B, state="disabled", enabled=False)
