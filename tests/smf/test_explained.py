@@ -12,6 +12,7 @@ from tests.smf.manifests import Needs, service
 from tests.smf.world import Subject, World
 
 STUBBORN = "/bin/sh -c 'trap \"\" TERM; while :; do sleep 1; done' &"
+NOWHERE = '<method_context working_directory="/nonexistent"/>'
 BAD_USER = '<method_context><method_credential user="nosuch"/></method_context>'
 AGAIN = ", again and again"
 
@@ -44,6 +45,13 @@ def test_a_start_that_fails(
     t = world.service(f"site/e-{name}", start, context=context)
     t.enable(status=3)
     explained(t, text.replace("SEGV,", _core("SEGV,", t)), code)
+
+
+def test_a_directory_that_is_not_there(world: World) -> None:
+    t = world.service("site/e-nowhere", "/bin/true", context=NOWHERE)
+    t.enable(status=3)
+    explained(t, "Its start method exited with status 96 (SMF_EXIT_ERR_CONFIG)", "KS")
+    assert "cannot start the method: /nonexistent: No such file or directory\n" in t.log
 
 
 def _core(word: str, t: Subject) -> str:

@@ -48,7 +48,8 @@ def start(command: str, context: Context, procs: str, log: int) -> tuple[int, in
         text = command if command.split()[0] in BUILTIN else f"exec {command}"
         os.execve(SHELL, [SHELL, "-c", text], context.environment)
     except OSError as exc:
-        os.write(log, f"cannot start the method: {exc}\n".encode())
+        why = f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)
+        os.write(log, f"cannot start the method: {why}\n".encode())
     finally:
         os._exit(status)  # whatever happened: this process must not go on as startd
 

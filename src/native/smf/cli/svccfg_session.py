@@ -72,7 +72,7 @@ class Session:
     def resolve(self, word: str) -> str:
         """The one service or instance that a word means here. NotFound, BadName, SmfError."""
         entities = self.client.entities()
-        child = f"{self.fmri}:{word}" if self.fmri else SCHEME + word
+        child = f"{self.fmri}:{word.removeprefix(':')}" if self.fmri else SCHEME + word
         if child in entities:
             return child
         if is_exact(word):

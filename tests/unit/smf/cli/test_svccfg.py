@@ -67,6 +67,13 @@ def test_what_runs_is_not_deleted(a: Admin) -> None:
     assert A not in a.local.entities()
 
 
+@pytest.mark.parametrize("word", ["default", ":default"])
+def test_an_instance_of_the_selected_service(a: Admin, word: str) -> None:
+    a.local.commit([["add", "svc:/site/b:default"]])
+    commands = str(script(a, f"select a\nselect {word}\nlist\nunselect\nlist"))
+    assert a.svccfg("-f", commands) == ":properties\n:properties\ndefault\n"
+
+
 def test_unselect(a: Admin) -> None:
     out = a.svccfg("-f", str(script(a, "select a\nselect default\nunselect\nlist\nunselect\nlist")))
     assert out == ":properties\ndefault\nsite/a\n"
