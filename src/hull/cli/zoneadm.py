@@ -163,9 +163,8 @@ def _check_smf(options: str) -> None:
 def shutdown(args: Args) -> int:
     if args.words and "-r" not in args.options:
         raise Usage("boot arguments need -r")
-    if args.words:
-        raise Refused("shutdown -r takes no boot arguments", hint="use shutdown, then boot --")
-    return do(args, "shutdown", {"reboot": "-r" in args.options})
+    once = boot_arguments(args.words)
+    return do(args, "shutdown", {"reboot": "-r" in args.options, **once})
 
 
 def install(args: Args) -> int:
@@ -258,7 +257,11 @@ COMMAND = Command(
         ),
         _verb("ready", step("ready"), "", "Build an installed zone up to its init."),
         _verb(
-            "shutdown", shutdown, "[-r]", "Ask a zone to end; -r boots it afterwards.", {"-r": ""}
+            "shutdown",
+            shutdown,
+            f"[-r [-- {ARGS}]]",
+            "Ask a zone to end; -r boots it afterwards.",
+            {"-r": ""},
         ),
         _verb(
             "install",

@@ -29,7 +29,7 @@ STEPS: tuple[tuple[str, Step, JsonObject, str], ...] = (
     ("ready", zones.ready, _body(), "Build an installed zone up to its init."),
     ("halt", zones.halt_zone, _body(), "End a zone at once."),
     ("reboot", zones.reboot, _body(**BOOT), "End a zone at once, and boot it."),
-    ("shutdown", zones.shutdown, _body(reboot={"type": "boolean"}), "Ask a zone to end."),
+    ("shutdown", zones.shutdown, _body(reboot={"type": "boolean"}, **BOOT), "Ask a zone to end."),
     (
         "install",
         zones.install,

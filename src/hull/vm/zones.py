@@ -112,13 +112,14 @@ def reboot(name: str, wanted: JsonObject, host: Host) -> JsonObject:
 
 
 def shutdown(name: str, wanted: JsonObject, host: Host) -> JsonObject:
-    """Ask the zone to end, in its own time; `{"reboot": true}` boots it afterwards."""
+    """Ask the zone to end, in its own time; `{"reboot": true}` boots it then, as boot does."""
 
     def act(zone: Zone) -> None:
         require_up(zone, host, "shutdown")
+        once = _once(zone, wanted)
         shut_down(zone.uuid, host)
         if wanted.get("reboot") is True:
-            boot_zone(host.index.get(zone.uuid), host)
+            boot_zone(host.index.get(zone.uuid), host, **once)
 
     return _on(name, host, act)
 

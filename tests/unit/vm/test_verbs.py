@@ -62,6 +62,8 @@ def test_boot_arguments_are_for_one_boot(world: World) -> None:
     assert bootargs(world, uuid) == ["bootargs=-m verbose"]
     zones.reboot(uuid, {}, world.host)
     assert bootargs(world, uuid) == []
+    zones.shutdown(uuid, {"reboot": True, "boot_args": "-s"}, world.host)
+    assert bootargs(world, uuid) == ["bootargs=-s"]
 
 
 def test_boot_arguments_are_for_zones_with_smf(world: World) -> None:
