@@ -224,7 +224,7 @@ def test_milestones(own: World) -> None:
     assert outside.prop("general/enabled", "-c") == "true"
     assert "enabled      false (temporary)" in own.svcs("-l", outside.fmri)
     assert "SMF-8000-1S" in own.svcs("-x", outside.fmri)
-    outside.enable("-s", status=3)
+    outside.enable("-s", status=4)
     new = own.service("site/ms-new", enabled=True)
     new.becomes("disabled")
     own.svcadm("milestone", "none")

@@ -115,7 +115,7 @@ class Explainer:
         state = instance.state
         if state in (states.ONLINE, states.LEGACY):
             return []
-        if state == states.DISABLED and instance.enabled and self.view.milestone != "all":
+        if state == states.DISABLED and instance.for_good and self._is_beyond(instance):
             return [_beyond(self.view.milestone)]
         if state in _OF_STATES:
             return [_OF_STATES[state](instance)]
@@ -158,6 +158,11 @@ class Explainer:
         if found.is_running or (name == MASTER and not found.state):
             return None
         return Reason("5H", f"Its restarter {name} is not running.", found)
+
+    def _is_beyond(self, instance: Instance) -> bool:
+        """Whether the milestone does not need it; startd disables that for now."""
+        wanted = self.view.milestone
+        return wanted != "all" and instance.fmri not in self._graph.closure([wanted])
 
     # -- dependencies ------------------------------------------------------------------------------
     def _blockers(self, dependency: Dependency) -> list[Reason]:

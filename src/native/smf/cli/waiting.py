@@ -81,6 +81,8 @@ class Wait:
         if fmri == MASTER and not self.up:
             return FAILED, f"{fmri} is svc.startd itself, which goes on"
         if enabled(groups) is not self.up:
+            if self.up and (beyond := self._beyond(fmri, self._now(MASTER) or {})):
+                return beyond
             return FAILED, f"{fmri}: somebody else has had it {WANTED[not self.up]} meanwhile"
         state, at_rest = _state(groups), value(groups, "restarter", "next_state", NONE) == NONE
         if at_rest and (state in RUNNING_STATES if self.up else state == DISABLED):
@@ -104,12 +106,20 @@ class Wait:
         state = world.state(restarter)
         if (restarter != MASTER or state) and state not in RUNNING_STATES:
             return BLOCKED, f"{fmri}: its restarter {restarter} is not running"
-        milestone = option(world.now.get(MASTER, {}), "milestone", "all")
-        if self.up and world.state(fmri) == DISABLED and milestone != "all":
-            return BLOCKED, f"{fmri}: milestone {milestone} does not need it; see svcadm milestone"
+        beyond = self._beyond(fmri, world.now.get(MASTER, {})) if self.up else None
+        if beyond and world.state(fmri) == DISABLED:
+            return beyond
         if self.up and reach(world, fmri) == NEVER:
             return BLOCKED, f"{fmri}: its dependencies cannot be met; see svcs -x {fmri}"
         return None
+
+    @staticmethod
+    def _beyond(fmri: str, master: Groups) -> tuple[int, str] | None:
+        """It is startd who has disabled it, if there is a milestone to stay at."""
+        milestone = option(master, "milestone", "all")
+        if milestone == "all":
+            return None
+        return BLOCKED, f"{fmri}: milestone {milestone} does not need it; see svcadm milestone"
 
     def _changes(self, patience: float) -> set[str]:
         """Sleep until something has changed; which instances."""
