@@ -88,7 +88,7 @@ def listed_names(tree: ast.AST) -> list[int]:
 
 def outside_the_model() -> list[Path]:
     model = ROOT / "src/hull/model"
-    others = [path for path in (ROOT / "src").rglob("*.py") if path.parent != model]
+    others = [path for path in (ROOT / "src/hull").rglob("*.py") if path.parent != model]
     assert others
     return others
 
