@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from hull.errors import NotFound
+from hull.errors import InvalidState, NotFound
 from hull.host.host import Host
 from hull.image import delete as image_delete
 from hull.image import import_, store
@@ -242,6 +242,14 @@ def image_of(host: Host) -> str:
     return host.index.get(VM).vm.image_uuid
 
 
+def reboot_or_start(host: Host) -> JsonObject:
+    """hulld may notice at any moment that the VM is down, and take down what is left of it."""
+    try:
+        return stop.reboot(VM, host)
+    except InvalidState:
+        return start.start(VM, host)
+
+
 OPERATIONS = (
     Operation("create", nothing, lambda w, h: void(create.create(payload(w), h)), none, up),
     Operation("delete", running, lambda w, h: void(delete.delete(VM, h)), up, none, midway=True),
@@ -291,7 +299,7 @@ OPERATIONS = (
     ),
     Operation(
         "reboot", running, lambda w, h: void(stop.reboot(VM, h)), up, up, midway=True,
-        again=lambda w, h: void((stop.reboot if h.boots.find(VM) else start.start)(VM, h)),
+        again=lambda w, h: void(reboot_or_start(h)),
     ),
     Operation("image create", unmade, make_image, no_image_made, image_made),
     Operation(
