@@ -9,13 +9,14 @@ export MAKECMDGOALS
 BIN := .venv/bin
 PYTHONS := src tests bench tools
 
-.PHONY: help demo up down images check test test-torture test-lab torture bench setup
+.PHONY: platform help demo up down images check test test-torture test-lab torture bench setup
 
 help:
 	@echo "make demo    a host, an image and a zone from JSON, in a few minutes"
 	@echo "make up      bring a host up on this machine     make down    take it down (DESTROY=1: pool too)"
 	@echo "make check   format, lint, types, contracts, unit tests"
 	@echo "make test    everything CI runs                  make bench   Hull beside its peers (ARGS=--quick)"
+	@echo "make platform  the RAM disk of a live host, see docs/platform.md"
 	@echo "make torture 10,000 kills, and every failure there can be, in some hours"
 
 setup:
@@ -34,6 +35,10 @@ images: setup
 	@tools/images.sh
 	@tools/native.sh
 
+platform: setup
+	@tools/setup.sh platform
+	@bin/pibuild $(ARGS)
+
 check:
 	@tools/setup.sh dev
 	$(BIN)/ruff format --check $(PYTHONS) bin
@@ -43,6 +48,7 @@ check:
 	$(BIN)/python tools/dead_code.py
 	$(BIN)/codespell --skip src/native/python src tests docs bin tools bench image README.md NEWS.md CONTRIBUTING.md
 	shellcheck tools/*.sh .ci/run
+	shellcheck -s sh platform/initramfs/init platform/root/sbin/init
 	shellcheck -x src/native/smf/lib/svc/share/*.sh $$(grep -l "^#!/bin/sh" src/native/smf/lib/svc/method/*)
 	$(BIN)/pytest -q tests/unit tests/integration/test_startup.py
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 # Installs what this machine lacks, once: Debian packages, and with "dev" the developer's tools in
-# .venv. Quick when there is nothing to do. Usage: tools/setup.sh [dev] [lab] [bench]
+# .venv. Quick when there is nothing to do. Usage: tools/setup.sh [dev] [lab] [platform] [bench]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,6 +21,7 @@ for part in "$@"; do
     case $part in
     dev) packages+=(python3-venv git busybox-static e2fsprogs iputils-ping openssh-client openssh-server curl tmux procps shellcheck man-db docker-registry squashfs-tools graphviz) ;;
     lab) packages+=(qemu-system-x86) ;;
+    platform) packages+=(squashfs-tools binutils grub-pc-bin grub-efi-amd64-bin grub-common xorriso mtools) ;;
     bench) packages+=(podman lxc systemd-container) ;;
     *)
         echo "unknown part: $part" >&2

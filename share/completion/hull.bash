@@ -35,6 +35,7 @@ declare -gA _hull_options=(
     ["imgadm publish"]="-q= -m=MANIFEST -f=FILE"
     ["imgapid"]="-h= --help= --listen=ADDRESS:PORT --writable= --token-file=FILE -v= --verbose="
     ["mkimage"]="-h= --help= -o=DIR --output=DIR --suite=SUITE --mirror=URL --uuid=UUID -q= --quiet="
+    ["pibuild"]="-h= --help= -o=DIR --output=DIR --effort=EFFORT --no-image="
     ["svcadm enable"]="-r= -s= -t="
     ["svcadm disable"]="-s= -t= -c=COMMENT"
     ["svcadm restart"]="-d="
@@ -156,6 +157,7 @@ declare -gA _hull_slots=(
     ["imgadm publish"]="URL"
     ["imgapid"]="DIR"
     ["mkimage"]="RECIPE"
+    ["pibuild"]="FILE"
     ["svcadm enable"]="SERVICE…"
     ["svcadm disable"]="SERVICE…"
     ["svcadm restart"]="SERVICE…"
@@ -374,4 +376,4 @@ _hull() {
     done
 }
 
-complete -F _hull hull imgadm imgapid mkimage svcadm svccfg svcprop svcs sysinfo vmadm vminfo zlogin zoneadm zonecfg
+complete -F _hull hull imgadm imgapid mkimage pibuild svcadm svccfg svcprop svcs sysinfo vmadm vminfo zlogin zoneadm zonecfg

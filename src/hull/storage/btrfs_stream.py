@@ -3,13 +3,11 @@
 
 import os
 import struct
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hull.errors import CommandFailed, Corrupt
-from hull.linux import pipe
-from hull.linux.run import spawn, wait
+from hull.errors import Corrupt
+from hull.storage.stream import feed, read_exactly
 
 _HEADER = struct.Struct("<13sI")
 _COMMAND = struct.Struct("<IHI")  # length, command, checksum
@@ -18,7 +16,6 @@ _MAGIC = b"btrfs-stream\0"
 _SUBVOL, _SNAPSHOT = 1, 2
 _UUID, _PATH, _CLONE_UUID = 1, 15, 20
 _MAX_FIRST = 4096
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +27,12 @@ class StreamHead:
 
 def read_head(fd: int) -> StreamHead:
     """Read the first command, no byte more. Raises Corrupt."""
-    raw = _read(fd, _HEADER.size + _COMMAND.size)
+    raw = read_exactly(fd, _HEADER.size + _COMMAND.size)
     magic, _ = _HEADER.unpack_from(raw)
     length, command, _ = _COMMAND.unpack_from(raw, _HEADER.size)
     if magic != _MAGIC or command not in (_SUBVOL, _SNAPSHOT) or length > _MAX_FIRST:
         raise Corrupt("this is not a stream of btrfs send")
-    body = _read(fd, length)
+    body = read_exactly(fd, length)
     attributes = parse_attributes(body)
     return StreamHead(
         snapshot=os.fsdecode(attributes.get(_PATH, b"")),
@@ -58,48 +55,6 @@ def parse_attributes(body: bytes) -> dict[int, bytes]:
     return found
 
 
-def _read(fd: int, count: int) -> bytes:
-    parts = []
-    while count:
-        part = os.read(fd, count)
-        if not part:
-            raise Corrupt("the stream ends too early")
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
-
-
 def receive_into(directory: Path, head: StreamHead, fd: int) -> None:
-    """Let `btrfs receive` unpack the stream into `directory`. Raises CommandFailed.
-
-    It dies of a broken pipe if we do, so that nobody works on after kill -9.
-    """
-    argv = ("btrfs", "receive", "--quiet", "-e", str(directory))
-    reader, writer = pipe.opened()
-    with os.fdopen(os.memfd_create("btrfs-receive"), "r+", errors="replace") as words:
-        try:
-            child = spawn(*argv, stdin=reader, stderr=words.fileno())
-        except BaseException:
-            os.close(writer)
-            raise
-        finally:
-            os.close(reader)
-        try:
-            with suppress(BrokenPipeError):  # its exit status tells why it went away
-                _pump(head, fd, writer)
-        except BaseException:
-            child.kill()
-            raise
-        finally:
-            os.close(writer)
-            status = wait(child, argv[0], None)
-        words.seek(0)
-        if status:
-            raise CommandFailed(argv, status, words.read())
-
-
-def _pump(head: StreamHead, fd: int, writer: int) -> None:
-    chunk = head.raw
-    while chunk:
-        pipe.write_all(writer, chunk)
-        chunk = os.read(fd, _CHUNK)
+    """Let `btrfs receive` unpack the stream into `directory`. Raises CommandFailed."""
+    feed(("btrfs", "receive", "--quiet", "-e", str(directory)), head.raw, fd)

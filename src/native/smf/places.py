@@ -7,6 +7,7 @@ import os
 LIB = os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib/svc")
 HOSTED = "/var/lib/hull"
 IN_ZONE = "/.zonecontrol"  # each of Hull's zones has it
+LIVE = "/etc/hull-release"  # and each live host this
 
 
 def root() -> str:
@@ -29,6 +30,8 @@ class Places:
         self.log = self.root + "/var/svc/log"
         kind = "native" if os.path.isdir(IN_ZONE) else "global"
         self.platform: tuple[str, ...] = (LIB + "/manifest", f"{LIB}/manifest-{kind}")
+        if kind == "global" and not self.root and os.path.exists(LIVE):
+            self.platform += (LIB + "/manifest-live",)
         self.manifests: tuple[str, ...] = (
             *self.platform, self.root + "/var/svc/manifest", self.root + "/opt/custom/smf",
         )  # fmt: skip
