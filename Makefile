@@ -9,7 +9,7 @@ export MAKECMDGOALS
 BIN := .venv/bin
 PYTHONS := src tests bench tools
 
-.PHONY: platform help demo up down images check test test-torture test-lab torture bench setup
+.PHONY: platform help demo up down images check test test-hostile test-lab torture bench setup
 
 help:
 	@echo "make demo    a host, an image and a zone from JSON, in a few minutes"
@@ -56,12 +56,12 @@ test: check images
 	@tools/setup.sh dev lab
 	HULL_REQUIRE=all $(BIN)/pytest tests/integration
 	HULL_REQUIRE=all $(BIN)/pytest tests/smf
+	@# An emulated guest takes one processor, and what is hostile to zones and hosts the other.
+	$(MAKE) --no-print-directory --jobs=2 --output-sync test-hostile test-lab
+
+test-hostile:
 	HULL_REQUIRE=all $(BIN)/pytest tests/isolation
 	HULL_REQUIRE=all $(BIN)/pytest tests/acceptance
-	@# An emulated guest takes one processor, and torture the other.
-	$(MAKE) --no-print-directory --jobs=2 --output-sync test-torture test-lab
-
-test-torture:
 	HULL_REQUIRE=all $(BIN)/pytest tests/torture
 
 # A guest under emulation may lose a write to its console on a busy machine: once more, then.
