@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """cpio archives as the kernel unpacks them (initramfs buffer format): always the same bytes."""
 
-DIRECTORY, FILE, LINK = 0o040755, 0o100644, 0o120777
+DIRECTORY, FILE = 0o040755, 0o100644
 PROGRAM = 0o100755
 
 
@@ -13,7 +13,7 @@ class Newc:
         self._inode = 0
 
     def add(self, name: str, mode: int, content: bytes = b"") -> None:
-        """A file, directory or symbolic link (whose content is where it leads), owned by root."""
+        """A file or directory, owned by root."""
         self.data += header(name, mode, len(content), self._next())
         self.data += content
         self._pad()

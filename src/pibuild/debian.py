@@ -5,10 +5,9 @@ import os
 from pathlib import Path
 
 from hull.errors import CommandFailed
+from hull.image.build import MIRROR, SECURITY_MIRROR
 from hull.linux.run import spawn
 
-MIRROR = "http://deb.debian.org/debian"
-SECURITY = "http://deb.debian.org/debian-security"
 COMPONENTS = "main contrib non-free-firmware"
 
 
@@ -16,7 +15,7 @@ def sources(suite: str) -> tuple[str, ...]:
     return (
         f"deb {MIRROR} {suite} {COMPONENTS}",
         f"deb {MIRROR} {suite}-updates {COMPONENTS}",
-        f"deb {SECURITY} {suite}-security {COMPONENTS}",
+        f"deb {SECURITY_MIRROR} {suite}-security {COMPONENTS}",
     )
 
 

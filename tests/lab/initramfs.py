@@ -6,10 +6,11 @@ take longer to unpack it than QEMU takes to hand it over.
 """
 
 import lzma
-import re
 from pathlib import Path
 
 from hull.errors import HostError
+from pibuild.cpio import DIRECTORY, PROGRAM, Newc
+from pibuild.initramfs import module_name
 from tests.lab.kernel import Kernel
 
 BUSYBOX = Path("/bin/busybox")
@@ -20,7 +21,6 @@ MODULES = (
     "virtio_pci", "virtio_blk", "virtio_console", "9pnet_virtio", "9p", "crc32c_generic", "ext4",
     "overlay",
 )  # fmt: skip
-DIRECTORY, FILE = 0o040755, 0o100755
 
 
 def build_initramfs(kernel: Kernel, files: dict[str, bytes]) -> bytes:
@@ -31,14 +31,14 @@ def build_initramfs(kernel: Kernel, files: dict[str, bytes]) -> bytes:
     archive = Newc()
     for name in ("bin", "dev", "proc", "lower", "disk", "root", "modules", "lab"):
         archive.add(name, DIRECTORY)
-    archive.add("bin/busybox", FILE, BUSYBOX.read_bytes())
-    archive.add("init", FILE, SCRIPT.read_bytes())
+    archive.add("bin/busybox", PROGRAM, BUSYBOX.read_bytes())
+    archive.add("init", PROGRAM, SCRIPT.read_bytes())
     for path in modules:
-        archive.add(f"modules/{module_name(path)}", FILE, read_module(kernel.modules / path))
+        archive.add(f"modules/{module_name(path)}", PROGRAM, read_module(kernel.modules / path))
     names = "".join(f"{module_name(path)}\n" for path in modules)
-    archive.add("modules/order", FILE, names.encode())
+    archive.add("modules/order", PROGRAM, names.encode())
     for name, data in files.items():
-        archive.add(f"lab/{name}", FILE, data)
+        archive.add(f"lab/{name}", PROGRAM, data)
     return archive.end()
 
 
@@ -58,35 +58,6 @@ def modules_in_order(modules_dep: str, wanted: tuple[str, ...]) -> list[str]:
     return list(order)
 
 
-def module_name(path: str) -> str:
-    """`kernel/fs/9p/9p.ko.xz` is 9p; the kernel takes - and _ for the same."""
-    return re.sub(r"\.ko(\.xz)?$", "", Path(path).name).replace("-", "_")
-
-
 def read_module(path: Path) -> bytes:
     data = path.read_bytes()
     return lzma.decompress(data) if path.suffix == ".xz" else data
-
-
-class Newc:
-    """A cpio archive in the form that the kernel unpacks (initramfs buffer format)."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.inode = 0
-
-    def add(self, name: str, mode: int, content: bytes = b"") -> None:
-        self.inode += 1
-        path = name.encode() + b"\0"
-        fields = (self.inode, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(path), 0)
-        self.data += b"070701" + b"".join(b"%08X" % field for field in fields) + path
-        self.pad()
-        self.data += content
-        self.pad()
-
-    def pad(self) -> None:
-        self.data += bytes(-len(self.data) % 4)
-
-    def end(self) -> bytes:
-        self.add("TRAILER!!!", 0)
-        return bytes(self.data)
